@@ -103,8 +103,9 @@ def command(
     resolved_load = load.resolve()
     about = options.model_options(head, labels, preprocessing)
     dataset = load_optional(data, models=models)
-    previous = Results.load(out) if out.exists() and not force else None
-    if previous is not None:
+    previous = None
+    if out.exists() and not force:
+        previous = Results.load(out)
         check_previous(previous, protocol, dataset, preprocessing, about)
     with progress_bar() as progress:
         results = benchmark(

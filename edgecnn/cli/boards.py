@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.screen.messages import debugging, say, say_error
+from edgecnn.cli.screen.progress import progress_bar
 
 
 @click.group()
@@ -53,7 +57,7 @@ def add(
         tags=tags,
         name=name,
         offline=offline,
-        **options.given(python=python),
+        **options.without_none(python=python),
     )
     inventory.add(board, force=force)
     click.echo(f"{name} added to {inventory.file_of_boards()}; edgecnn boards check {name}")
@@ -163,6 +167,20 @@ def resume() -> None:
 
     A board that cannot measure now is taken out, and its jobs wait for another time.
     """
-    from edgecnn.cli import on_boards
+    from edgecnn.boards.queue import Queue
+    from edgecnn.boards.work import work_off
+    from edgecnn.errors import GateError
 
-    on_boards.resume()
+    with closing(Queue.open()) as queue, progress_bar() as progress:
+        outcome = work_off(queue, say, progress=progress)
+    for path in outcome.files:
+        click.echo(path)
+    for error in (*outcome.failed, *outcome.errors.values()):
+        say_error(error, debug=debugging())
+    if outcome.failed or outcome.errors:
+        excluded = f", {len(outcome.errors)} boards were taken out" if outcome.errors else ""
+        raise GateError(
+            f"{len(outcome.files)} jobs done, {len(outcome.failed)} failed{excluded}",
+            hint="edgecnn boards jobs",
+        )
+    click.echo(f"{len(outcome.files)} jobs resumed")

@@ -56,7 +56,7 @@ def command(
         _load(before),
         _load(after),
         allow_differences=allow_differences,
-        **options.given(threshold=threshold),
+        **options.without_none(threshold=threshold),
     )
     console().print(comparison.terminal(outcome))
     if out is not None:

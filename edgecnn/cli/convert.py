@@ -10,6 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.verification import fed_text, parity_text
 
 if TYPE_CHECKING:
     from edgecnn.conversion.outcome import ConversionOutcome
@@ -91,7 +92,7 @@ def command(
             shape=shape,
             about=about,
         )
-    _show(outcomes)
+    _print_outcomes(outcomes)
     for outcome in outcomes:
         if outcome.bug is not None:  # the others are done and shown
             raise outcome.bug
@@ -101,7 +102,7 @@ def command(
         raise GateError(f"{len(failed)} of {len(outcomes)} targets failed: {', '.join(failed)}")
 
 
-def _show(outcomes: Sequence[ConversionOutcome]) -> None:
+def _print_outcomes(outcomes: Sequence[ConversionOutcome]) -> None:
     shared = _shared_notes(outcomes)
     for outcome in outcomes:
         if outcome.artifact is None:
@@ -119,11 +120,11 @@ def _show(outcomes: Sequence[ConversionOutcome]) -> None:
         for note in outcome.notes:
             if note not in shared:
                 click.echo(f"{'':<22} ! {note}")
-    for note in (*shared, *_apart_notes(outcomes)):
+    for note in (*shared, *_set_apart_notes(outcomes)):
         click.echo(f"! {note}")
 
 
-def _apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
+def _set_apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
     """What is said where a part of the only split there is calibrated."""
     conversions = [outcome.artifact.manifest.conversion for outcome in outcomes if outcome.artifact]
     counts = {conversion.get("calibration", {}).get("set_apart") for conversion in conversions} - {
@@ -144,22 +145,3 @@ def _shared_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
     return tuple(
         note for note in notes_per_file[0] if all(note in notes for notes in notes_per_file)
     )
-
-
-def fed_text(fed: object, manifest: object) -> str:
-    """What was fed, in a line; synthetic samples as the manifest of the artifact names them."""
-    from edgecnn.manifest import Manifest
-    from edgecnn.preprocessing import Fed
-
-    if isinstance(fed, Fed):
-        return fed.sentence
-    recorded = manifest.conversion.get("verification", {}) if isinstance(manifest, Manifest) else {}
-    return f"fed {recorded.get('data', 'synthetic samples')}: no data were given"
-
-
-def parity_text(parity: object) -> str:
-    """Parity in a few words."""
-    from edgecnn.evaluation.parity_words import summary
-    from edgecnn.results import Parity
-
-    return summary(parity) if isinstance(parity, Parity) else ""

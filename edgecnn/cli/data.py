@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from edgecnn.data.inspection.inspect import Inspection, SampleLocation
 
 BAR_WIDTH = 30
-SHOWN_GROUPS = 5
-SHOWN_PLACES = 6
-SHOWN_LINES = 20
+MAX_GROUPS = 5
+MAX_GROUP_SIZE = 6
+MAX_LINES = 20
 
 
 @click.group()
@@ -99,38 +99,38 @@ def _print(inspection: Inspection) -> None:
         for label, count in counts.items():
             print_line(f"  {label:<{widest}} {count:>7} {'█' * round(BAR_WIDTH * count / most_of)}")
     for fact, value in inspection.facts.items():
-        print_line(f"{fact}: {_value(value)}")
-    _groups("LEAKAGE, equal samples in two splits", inspection.leakage)
+        print_line(f"{fact}: {_format_value(value)}")
+    _print_groups("LEAKAGE, equal samples in two splits", inspection.leakage)
     if inspection.modality == "image":
-        _groups("LEAKAGE, near duplicates in two splits", inspection.near_leakage)
-    _groups("conflicts, equal samples with different labels", inspection.conflicts)
-    _groups("exact duplicates", inspection.duplicates)
+        _print_groups("LEAKAGE, near duplicates in two splits", inspection.near_leakage)
+    _print_groups("conflicts, equal samples with different labels", inspection.conflicts)
+    _print_groups("exact duplicates", inspection.duplicates)
     if inspection.modality == "image":
-        _groups("near duplicates", inspection.near_duplicates)
-    _groups("blank", tuple((at,) for at in inspection.blank))
+        _print_groups("near duplicates", inspection.near_duplicates)
+    _print_groups("blank", tuple((at,) for at in inspection.blank))
     if inspection.doubtful:
-        _lines("doubtful annotations", inspection.doubtful)
-    _lines("left out or used in part", inspection.skipped)
+        _print_lines("doubtful annotations", inspection.doubtful)
+    _print_lines("left out or used in part", inspection.skipped)
 
 
-def _lines(title: str, lines: tuple[str, ...]) -> None:
+def _print_lines(title: str, lines: tuple[str, ...]) -> None:
     print_line(f"{title}: {len(lines)}")
-    for line in lines[:SHOWN_LINES]:
+    for line in lines[:MAX_LINES]:
         print_line(f"  {line}")
-    if len(lines) > SHOWN_LINES:
-        print_line(f"  … and {len(lines) - SHOWN_LINES} more (--json shows all)")
+    if len(lines) > MAX_LINES:
+        print_line(f"  … and {len(lines) - MAX_LINES} more (--json shows all)")
 
 
-def _groups(title: str, groups: tuple[tuple[SampleLocation, ...], ...]) -> None:
+def _print_groups(title: str, groups: tuple[tuple[SampleLocation, ...], ...]) -> None:
     print_line(f"{title}: {len(groups)}")
-    for group in groups[:SHOWN_GROUPS]:
-        more = f" and {len(group) - SHOWN_PLACES} more" if len(group) > SHOWN_PLACES else ""
-        print_line("  " + " = ".join(str(at) for at in group[:SHOWN_PLACES]) + more)
-    if len(groups) > SHOWN_GROUPS:
-        print_line(f"  … and {len(groups) - SHOWN_GROUPS} more (--json shows all)")
+    for group in groups[:MAX_GROUPS]:
+        more = f" and {len(group) - MAX_GROUP_SIZE} more" if len(group) > MAX_GROUP_SIZE else ""
+        print_line("  " + " = ".join(str(at) for at in group[:MAX_GROUP_SIZE]) + more)
+    if len(groups) > MAX_GROUPS:
+        print_line(f"  … and {len(groups) - MAX_GROUPS} more (--json shows all)")
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_value(part)}" for name, part in value.items()) or "none"
+        return ", ".join(f"{name} {_format_value(part)}" for name, part in value.items()) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -70,7 +70,7 @@ def command(
             out=out,
             count=count,
             window=not headless,
-            **options.given(
+            **options.without_none(
                 every_s=None if every is None else parse_duration(every),
                 min_difference=min_difference,
             ),

@@ -59,7 +59,11 @@ def pack_command(
     dataset = load_data(options.DataOptions(data, data_dir, reading), seed=split_seed)
     with progress_bar() as progress:
         index = pack(
-            dataset, out, force=force, progress=progress, **options.given(shard_bytes=shard_size)
+            dataset,
+            out,
+            force=force,
+            progress=progress,
+            **options.without_none(shard_bytes=shard_size),
         )
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     click.echo(

@@ -142,7 +142,7 @@ def command(
             events=events,
             serve=serve,
             force=force,
-            patience=Patience(**options.given(read_s=read_timeout, return_s=reconnect)),
+            patience=Patience(**options.without_none(read_s=read_timeout, return_s=reconnect)),
         ),
         print_line,
     )

@@ -7,7 +7,7 @@ import click
 from edgecnn.cli import options
 
 
-def _names() -> list[str]:
+def _environment_names() -> list[str]:
     from edgecnn.benchmarking.environments import isolated as environments
 
     return environments.names()
@@ -37,7 +37,7 @@ def list_environments() -> None:
 
 
 @command.command(short_help="Create an environment and install its packages.")
-@click.argument("name", type=options.Name(_names))
+@click.argument("name", type=options.Name(_environment_names))
 @options.force()
 def create(name: str, force: bool) -> None:
     """Create the environment NAME (needs a network or a local package index).
@@ -60,7 +60,7 @@ def create(name: str, force: bool) -> None:
 
 
 @command.command()
-@click.argument("name", type=options.Name(_names))
+@click.argument("name", type=options.Name(_environment_names))
 def remove(name: str) -> None:
     """Delete the environment NAME."""
     from edgecnn.benchmarking.environments import isolated as environments

@@ -66,7 +66,7 @@ def command(
     if out:
         drawing.check_ending(out)
         refuse_overwrite(out, force=force)
-    sizes = options.given(input_shape=input_shape, num_classes=classes)
+    sizes = options.without_none(input_shape=input_shape, num_classes=classes)
     summary = summarize(models.outline(name, **sizes))
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
@@ -180,7 +180,7 @@ def _print_parts(name: str, input_shape: tuple[int, ...] | None) -> None:
     from edgecnn import models
     from edgecnn.sequences.parts import parts_of
 
-    model = models.outline(name, **options.given(input_shape=input_shape))
+    model = models.outline(name, **options.without_none(input_shape=input_shape))
     parts = parts_of(model)
     step_outputs = ["scores", "attention", *(f"new {state}" for state in parts.states)]
     rows = []

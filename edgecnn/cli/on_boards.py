@@ -76,27 +76,6 @@ def measure(
         _raise_failures(errors, boards=len(boards), some_measured=bool(measured))
 
 
-def resume() -> None:
-    """Take up the jobs that nobody works on, board by board, side by side."""
-    from edgecnn.boards.queue import Queue
-    from edgecnn.boards.work import work_off
-    from edgecnn.errors import GateError
-
-    with closing(Queue.open()) as queue, progress_bar() as progress:
-        outcome = work_off(queue, say, progress=progress)
-    for path in outcome.files:
-        click.echo(path)
-    for error in (*outcome.failed, *outcome.errors.values()):
-        say_error(error, debug=debugging())
-    if outcome.failed or outcome.errors:
-        out = f", {len(outcome.errors)} boards were taken out" if outcome.errors else ""
-        raise GateError(
-            f"{len(outcome.files)} jobs done, {len(outcome.failed)} failed{out}",
-            hint="edgecnn boards jobs",
-        )
-    click.echo(f"{len(outcome.files)} jobs resumed")
-
-
 def _measured_before(
     boards: Sequence[Board], job: BoardJob, outs: Mapping[str, Path], *, force: bool
 ) -> dict[str, Results]:

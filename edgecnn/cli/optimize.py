@@ -86,21 +86,20 @@ def command(
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.sources.kinds import located
-    from edgecnn.errors import GateError
     from edgecnn.optimization.bundles.shipping import ship
     from edgecnn.optimization.goal import Goal, parse_points
     from edgecnn.optimization.optimize import OptimizationSettings, optimize
     from edgecnn.optimization.outcome import ANSWER_FILE
 
     max_points = None if max_drop is None else parse_points(max_drop)
-    goal = Goal(**limits.parse(), **options.given(max_drop=max_points, objective=objective))
+    goal = Goal(**limits.parse(), **options.without_none(max_drop=max_points, objective=objective))
     about = options.model_options(head, labels, preprocessing)
     options.claim(out, bundle)
     if bundle is not None:
         _check_bundle(bundle, model, force=force)
     dataset = load_data(data, models=[Path(located(model))])
     settings = OptimizationSettings(
-        goal, runtimes, threads, seed, protocol=protocol, **options.given(samples=samples)
+        goal, runtimes, threads, seed, protocol=protocol, **options.without_none(samples=samples)
     )
     with progress_bar() as progress:
         try:
@@ -130,11 +129,7 @@ def command(
     timeline.print_summary(len(outcome.timed))
     if choice is not None and bundle is not None:  # last: where it fails, all else is said
         click.echo(f"bundle: {ship(outcome, choice, dataset, bundle, force=force)}")
-    if not outcome.accepted:
-        raise GateError(
-            outcome.sentences[0] if outcome.sentences else "no file meets the goal",
-            hint="the lines above show what comes closest, and what a weaker goal would give",
-        )
+    _require_accepted(outcome)
 
 
 def _check_bundle(bundle: Path, model: Path, *, force: bool) -> None:
@@ -203,3 +198,13 @@ def _print_interrupted(path: Path) -> None:
     for sentence in sentences:
         click.echo(sentence, err=True)
     click.echo("run the same command again to resume", err=True)
+
+
+def _require_accepted(outcome: OptimizationOutcome) -> None:
+    from edgecnn.errors import GateError
+
+    if not outcome.accepted:
+        raise GateError(
+            outcome.sentences[0] if outcome.sentences else "no file meets the goal",
+            hint="the lines above show what comes closest, and what a weaker goal would give",
+        )

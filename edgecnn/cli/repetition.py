@@ -39,16 +39,16 @@ def words(params: Sequence[click.Parameter], values: Mapping[str, Any]) -> list[
         value = values.get(param.name or "")
         if isinstance(param, click.Argument):
             items = [value] if param.nargs == 1 else list(value or ())
-            arguments += [_spelled(each) for each in items]
+            arguments += [_as_text(each) for each in items]
         elif isinstance(param, click.Option) and param.expose_value:
-            for option, text in _option(param, value):
+            for option, text in _spellings(param, value):
                 options += option_words(option, text)
     if any(argument.startswith("-") for argument in arguments):
         arguments.insert(0, "--")
     return [*options, *arguments]
 
 
-def _option(param: click.Option, value: Any) -> Iterator[tuple[str, Any]]:
+def _spellings(param: click.Option, value: Any) -> Iterator[tuple[str, Any]]:
     """(option, its value for `option_words`), once for each time that it stands in the command."""
     if param.is_flag:
         if isinstance(param.flag_value, str):  # another spelling of an option with a value
@@ -59,12 +59,12 @@ def _option(param: click.Option, value: Any) -> Iterator[tuple[str, Any]]:
     elif param.multiple:
         # A callback may have made one text of it, which the option takes again as a whole.
         for each in [value] if isinstance(value, str) and value else value or ():
-            yield param.opts[0], _spelled(each)
+            yield param.opts[0], _as_text(each)
     elif value is not None and value != () and not (value == "" == param.default):
-        yield param.opts[0], value if isinstance(value, float) else _spelled(value, param.type)
+        yield param.opts[0], value if isinstance(value, float) else _as_text(value, param.type)
 
 
-def _spelled(value: Any, kind: Any = None) -> str:
+def _as_text(value: Any, kind: Any = None) -> str:
     """A value as its type reads it: lists with the separator between them."""
     if isinstance(value, tuple):
         return str(getattr(kind, "separator", ",")).join(map(str, value))

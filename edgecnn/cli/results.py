@@ -110,13 +110,13 @@ def export(sessions: tuple[int, ...], label: str, out: Path, form: str | None, f
         chosen = list(sessions) or [each.id for each in database.sessions(label)]
         if write is not None and chosen:
             refuse_overwrite(out, force=force)
-            loaded = [_loaded(database, number) for number in chosen]
+            loaded = [_load_session(database, number) for number in chosen]
             write_text_atomically(out, write(exports.rows_of(loaded)))
             click.echo(out)
             return
-        _refuse_many_in_one(chosen, out)
+        _check_number(chosen, out)
         for number in chosen:
-            results = _loaded(database, number)
+            results = _load_session(database, number)
             path = out
             if out.suffix != ".json":
                 path = json_files.named(out, number, results.environment.created_at)
@@ -125,7 +125,7 @@ def export(sessions: tuple[int, ...], label: str, out: Path, form: str | None, f
             click.echo(path)
 
 
-def _loaded(database: Database, number: int) -> Results:
+def _load_session(database: Database, number: int) -> Results:
     """A session; rows of it that cannot be read are named."""
     results = database.load(number)
     for lost in results.left_out:
@@ -133,7 +133,7 @@ def _loaded(database: Database, number: int) -> Results:
     return results
 
 
-def _refuse_many_in_one(chosen: list[int], out: Path) -> None:
+def _check_number(chosen: list[int], out: Path) -> None:
     from edgecnn.errors import InputError
 
     if not chosen:
@@ -187,7 +187,7 @@ def history(
     writers = {".html": rendering.page, ".csv": rendering.table}
     write = lookup("ending of a history", out.suffix.lower(), writers) if out else None
     options.claim_new_file(out, force=force)
-    begin = _day(since)
+    begin = _parse_day(since)
     with open_database() as database:
         from edgecnn.store.sql import MeasurementFilter
 
@@ -236,7 +236,7 @@ def prune(older_than: float | None, label: str, samples: bool, dry_run: bool) ->
     click.echo(f"{what} in {sessions} {verb} ({numbers.size(pruned.bytes)}{kept})")
 
 
-def _day(text: str) -> float | None:
+def _parse_day(text: str) -> float | None:
     """A day as seconds since 1970 (UTC)."""
     from datetime import UTC, datetime
 

@@ -83,7 +83,7 @@ def command(
             data=dataset,
             progress=progress,
             say=say,
-            **options.given(threshold=threshold),
+            **options.without_none(threshold=threshold),
         )
     for step in outcome.steps:
         click.echo(f"{outcome.runtime} {step.version:<12} {step.outcome:<8} {step.why}")

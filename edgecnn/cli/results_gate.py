@@ -69,29 +69,17 @@ def command(
     from edgecnn.registry import lookup
     from edgecnn.reporting import exports
     from edgecnn.reporting.comparison import gate as gates
-    from edgecnn.store import open_database
 
     if form and out is None:
         raise InputError("--format needs --out", hint="pass --out FILE")
     if form:
         lookup("format", form, exports.FORMATS)
     options.claim_new_file(out, force=force, inputs=(results,))
-    loaded = _loaded(results)
-    with open_database() as database:
-        if against not in database.labels():
-            raise _unknown_label(against, database.labels())
-        pairs = [
-            (row, gates.GateBaseline(stored.rows, why=stored.why))
-            for one in loaded
-            for row, stored in zip(
-                one.measurements,
-                database.baselines(one, against, machine=machine, most=gates.MOST_SESSIONS),
-                strict=True,
-            )
-        ]
+    loaded = _load(results)
+    pairs = _with_baselines(loaded, against, machine)
     if remeasure:
-        pairs = _remeasured(loaded, pairs, remeasure)
-    gate = gates.judge(pairs, against, **options.given(threshold=threshold))
+        pairs = _remeasure(loaded, pairs, remeasure)
+    gate = gates.judge(pairs, against, **options.without_none(threshold=threshold))
     for each in gate.rows:
         bad = each.outcome in gates.FAILING
         color = "red" if bad else "green" if each.outcome == "faster" else None
@@ -109,7 +97,7 @@ def command(
     click.echo(gates.headline(gate))
 
 
-def _loaded(path: Path) -> Sequence[Results]:
+def _load(path: Path) -> Sequence[Results]:
     """The results in a file; rows of it that cannot be read are named: they pass no gate."""
     from edgecnn.reporting import extract
 
@@ -118,6 +106,27 @@ def _loaded(path: Path) -> Sequence[Results]:
         for lost in one.left_out:
             say(f"{path}: {lost}")
     return loaded
+
+
+def _with_baselines(
+    results: Sequence[Results], label: str, machine: str
+) -> list[tuple[Measurement, GateBaseline]]:
+    """Every row with what is stored of it under `label`."""
+    from edgecnn.reporting.comparison import gate as gates
+    from edgecnn.store import open_database
+
+    with open_database() as database:
+        if label not in database.labels():
+            raise _unknown_label(label, database.labels())
+        return [
+            (row, gates.GateBaseline(stored.rows, why=stored.why))
+            for one in results
+            for row, stored in zip(
+                one.measurements,
+                database.baselines(one, label, machine=machine, most=gates.MOST_SESSIONS),
+                strict=True,
+            )
+        ]
 
 
 def _write(gate: RegressionGate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
@@ -133,7 +142,7 @@ def _write(gate: RegressionGate, rows: Sequence[Measurement], form: str | None, 
     click.echo(out)
 
 
-def _remeasured(
+def _remeasure(
     loaded: Sequence[Results],
     pairs: Sequence[tuple[Measurement, GateBaseline]],
     folders: Sequence[Path],

@@ -22,6 +22,7 @@ from edgecnn.cli.screen.sections import Sectioned
 if TYPE_CHECKING:
     from edgecnn.search.outcome import SearchOutcome
     from edgecnn.search.settings import DataName
+    from edgecnn.search.space import SearchSpace
 
 LISTED = 8
 
@@ -105,7 +106,7 @@ def command(
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.cli.datasets import load_data
     from edgecnn.cli.screen.messages import say
-    from edgecnn.errors import GateError, InputError
+    from edgecnn.errors import InputError
     from edgecnn.registry import check_trained
     from edgecnn.search.search import search
     from edgecnn.search.settings import PAGE_FILE, SearchSettings
@@ -124,15 +125,14 @@ def command(
         seed=seed,
         cluster=workers.resolve(),
         trial_threads=workers.trial_threads,
-        **options.given(
+        **options.without_none(
             runtime=runtime, threads=threads, trials=trials, sampler=sampler, pruning=pruning
         ),
     )
     dataset = load_data(data, seed=seed)
     chosen = space_for(model, dataset, file=space, changes=changes)
     if list_space:
-        for parameter in chosen.parameters:
-            click.echo(f"{parameter.name}: {parameter.to_dict()}")
+        _print_space(chosen)
         return
     if out is None:
         raise InputError("--out is missing", hint="give a folder for files and report")
@@ -152,11 +152,12 @@ def command(
     _print(outcome)
     click.echo(f"report: {page}")
     timeline.print_summary(len(outcome.complete))
-    if outcome.winner is None:
-        raise GateError(
-            outcome.sentences[0],
-            hint="the lines above say how near the nearest came; relax a limit or try more trials",
-        )
+    _require_a_winner(outcome)
+
+
+def _print_space(space: SearchSpace) -> None:
+    for parameter in space.parameters:
+        click.echo(f"{parameter.name}: {parameter.to_dict()}")
 
 
 def _data_name(data: options.DataOptions, seed: int) -> DataName:
@@ -181,3 +182,13 @@ def _print(outcome: SearchOutcome) -> None:
         click.echo(f"{mark} trial {each.number:<4} {each.p50:>9.4g} ms  {each.accuracy:.2%}")
     if outcome.winner is not None:
         click.echo(f"model: {outcome.winner.model}; file: {outcome.winner.artifact}")
+
+
+def _require_a_winner(outcome: SearchOutcome) -> None:
+    from edgecnn.errors import GateError
+
+    if outcome.winner is None:
+        raise GateError(
+            outcome.sentences[0],
+            hint="the lines above say how near the nearest came; relax a limit or try more trials",
+        )

@@ -56,17 +56,17 @@ def command(
     )
     if texts:
         for text in texts:
-            _answer(translator, text, times=times)
+            _print_translation(translator, text, times=times)
         return
     failed = 0
-    for number, (line, broken) in enumerate(_lines(), start=1):
+    for number, (line, broken) in enumerate(_input_lines(), start=1):
         if broken:
             click.echo(f"line {number}: not all of it is UTF-8; read as {line[:40]!r}", err=True)
         try:
             if not line.strip():
                 click.echo("")
             else:
-                _answer(translator, line, times=times)
+                _print_translation(translator, line, times=times)
         except InputError as error:
             failed += 1
             click.echo("")
@@ -78,7 +78,7 @@ def command(
         )
 
 
-def _lines() -> Iterator[tuple[str, bool]]:
+def _input_lines() -> Iterator[tuple[str, bool]]:
     """Standard input as UTF-8, without a byte order mark, and for each line whether some of its
     bytes are not UTF-8: they become U+FFFD.
 
@@ -98,7 +98,7 @@ def _lines() -> Iterator[tuple[str, bool]]:
         encoding = "utf-8"
 
 
-def _answer(translator: Translator, text: str, *, times: bool) -> None:
+def _print_translation(translator: Translator, text: str, *, times: bool) -> None:
     translation = translator.translate(text)
     click.echo(translation.text)
     sys.stdout.flush()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.convert import fed_text, parity_text
 from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.verification import fed_text, parity_text
+
+if TYPE_CHECKING:
+    from edgecnn.conversion.verification.verify import Verification
 
 COSTLIEST = 3
 """Layers that are named."""
@@ -73,25 +77,33 @@ def command(
                 about=about,
                 weights=weights,
                 custom=custom,
-                **options.given(max_drop=max_drop),
+                **options.without_none(max_drop=max_drop),
             )
-        answer = "no labels, no accuracy gate"
-        if verification.gate is not None:
-            scored = verification.accuracy is not None and verification.accuracy.metric != "top1"
-            metric = f"{verification.accuracy.metric} " if scored and verification.accuracy else ""
-            answer = metric + verification.gate.reason
-        mark = "pass" if verification.passed else "FAIL"
-        click.echo(f"{mark}  {path.name:<28} {answer}")
-        click.echo(f"      {parity_text(verification.parity)}")
-        for note in verification.gate.notes if verification.gate else ():
-            click.echo(f"      {note}")
-        click.echo(f"      {fed_text(verification.fed, None)}")
-        for layer in verification.layers[:COSTLIEST]:
-            click.echo(
-                f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "
-                f"SNR {layer.snr_db:.1f} dB behind it"
-            )
+        _print(path.name, verification)
         if not verification.passed:
             failed.append(path.name)
     if failed:
         raise GateError(f"the gate failed for {', '.join(failed)}")
+
+
+def _print(name: str, verification: Verification) -> None:
+    """Whether an artifact passed, how it was compared, and the layers that cost it most."""
+    mark = "pass" if verification.passed else "FAIL"
+    click.echo(f"{mark}  {name:<28} {_gate_text(verification)}")
+    click.echo(f"      {parity_text(verification.parity)}")
+    for note in verification.gate.notes if verification.gate else ():
+        click.echo(f"      {note}")
+    click.echo(f"      {fed_text(verification.fed)}")
+    for layer in verification.layers[:COSTLIEST]:
+        click.echo(
+            f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "
+            f"SNR {layer.snr_db:.1f} dB behind it"
+        )
+
+
+def _gate_text(verification: Verification) -> str:
+    if verification.gate is None:
+        return "no labels, no accuracy gate"
+    accuracy = verification.accuracy
+    metric = f"{accuracy.metric} " if accuracy is not None and accuracy.metric != "top1" else ""
+    return metric + verification.gate.reason

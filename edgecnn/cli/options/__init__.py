@@ -1,8 +1,7 @@
 """Options that several verbs share, with their completion and their parsing."""
 
-from edgecnn.cli.options.collecting import collected
 from edgecnn.cli.options.data import DataOptions, ReadingOptions, data, reading_options
-from edgecnn.cli.options.defaults import defaulted, given
+from edgecnn.cli.options.defaults import defaulted, without_none
 from edgecnn.cli.options.general import (
     accept_global,
     claim,
@@ -64,7 +63,6 @@ __all__ = [
     "buildable_names",
     "claim",
     "claim_new_file",
-    "collected",
     "command_line",
     "custom",
     "data",
@@ -75,7 +73,6 @@ __all__ = [
     "export_format_names",
     "force",
     "further_passes",
-    "given",
     "label_names",
     "limits",
     "model",
@@ -92,4 +89,5 @@ __all__ = [
     "targets",
     "training_config",
     "weights",
+    "without_none",
 ]

@@ -22,13 +22,13 @@ class _Defaulted(click.Option):
 
 def defaulted(*names: str, default_text: str, **attributes: Any) -> Callable[[Command], Command]:
     """An option that is None where it was not passed; the command leaves it out of its call (see
-    `given`). `default_text` is what the library then takes, as the option has it.
+    `without_none`). `default_text` is what the library then takes, as the option has it.
     """
     return click.option(
         *names, cls=_Defaulted, default=None, show_default=default_text, **attributes
     )
 
 
-def given(**values: Any) -> dict[str, Any]:
+def without_none(**values: Any) -> dict[str, Any]:
     """The values that were passed, for a call that has defaults of its own."""
     return {name: value for name, value in values.items() if value is not None}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli.options.collecting import collected
-from edgecnn.cli.options.defaults import defaulted, given
+from edgecnn.cli.options.defaults import defaulted, without_none
 from edgecnn.cli.options.kinds import FILE, Command
 from edgecnn.cli.options.limits import LimitOptions
 
@@ -38,7 +38,7 @@ class ObjectiveOptions:
             **limits.parse(),
             choice=self.objective or "",
             max_drop=_points(self.max_drop) if self.max_drop else None,
-            **given(objectives=names),
+            **without_none(objectives=names),
         )
 
 
@@ -64,7 +64,7 @@ class WorkerOptions:
             ca=self.tls_ca,
             certificate=self.tls_cert,
             key=self.tls_key,
-            **given(workers=self.workers),
+            **without_none(workers=self.workers),
         )
 
 

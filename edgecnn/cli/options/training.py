@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgecnn.cli.options.collecting import collected
-from edgecnn.cli.options.defaults import given
+from edgecnn.cli.options.defaults import without_none
 from edgecnn.cli.options.kinds import Command
 
 
@@ -65,4 +65,4 @@ def training_config() -> Callable[[Command], Command]:
         else:
             choice = kind or click.Choice(choices[name])
             options[name] = click.option(flag, name, type=choice, help=text)
-    return collected("config", given, options)
+    return collected("config", without_none, options)

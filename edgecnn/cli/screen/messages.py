@@ -38,14 +38,14 @@ def say_error(error: BaseException, *, debug: bool) -> int:
         for part in traceback.format_exception(error):
             for line in part.splitlines():
                 say(line.expandtabs())
-    message, hint, code = _described(error)
+    message, hint, code = _describe(error)
     say(f"error: {message}")
     if hint and not (debug and code == BUG_EXIT_CODE):
         say(f"  → {hint}")
     return code
 
 
-def _described(error: BaseException) -> tuple[str, str, int]:
+def _describe(error: BaseException) -> tuple[str, str, int]:
     """(what went wrong, what to do, exit code)."""
     if isinstance(error, EdgeCNNError):
         return error.message, error.hint, error.exit_code

@@ -29,14 +29,14 @@ def progress_bar() -> Iterator[Progress]:
             yield noted.through(progress)
         return
     lines = _Lines()
-    over = threading.Event()
+    finished = threading.Event()
     # Asleep but for an instant every half minute: a worker that measures is not disturbed.
-    speaker = threading.Thread(target=lines.speak_until, args=(over,), daemon=True)
+    speaker = threading.Thread(target=lines.repeat_until, args=(finished,), daemon=True)
     speaker.start()
     try:
         yield noted.through(lines)
     finally:
-        over.set()
+        finished.set()
         speaker.join()
 
 
@@ -84,10 +84,10 @@ class _Lines:
         self._last_line_at = 0.0
         self._line = "working"
 
-    def speak_until(self, over: threading.Event) -> None:
+    def repeat_until(self, finished: threading.Event) -> None:
         """Repeat the last line, with the time since, whenever nothing was said for long."""
         began = time.monotonic()
-        while not over.wait(SILENCE_SECS):
+        while not finished.wait(SILENCE_SECS):
             now = time.monotonic()
             if now - max(self._last_line_at, began) >= SILENCE_SECS - 1:
                 silent = timedelta(seconds=round(now - max(self._last_line_at, began)))

@@ -131,11 +131,11 @@ def by_heading(
     reading order; those of a command without headings under `OTHERS`.
     """
     heading_of = command.heading_of if isinstance(command, Sectioned) else {}
-    found: dict[str, list[tuple[click.Option, tuple[str, str]]]] = {
+    sections: dict[str, list[tuple[click.Option, tuple[str, str]]]] = {
         title: [] for title in (*HEADINGS, OTHERS)
     }
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
         if record is not None and isinstance(param, click.Option):
-            found[heading_of.get(param.name or "", OTHERS)].append((param, record))
-    return {title: options for title, options in found.items() if options}
+            sections[heading_of.get(param.name or "", OTHERS)].append((param, record))
+    return {title: options for title, options in sections.items() if options}

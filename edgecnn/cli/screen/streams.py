@@ -48,8 +48,8 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     """What stands for the characters that cannot be encoded: a codecs error handler."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(_spelled, error.object[error.start : error.end])), error.end
+    return "".join(map(_plain_spelling, error.object[error.start : error.end])), error.end
 
 
-def _spelled(char: str) -> str:
+def _plain_spelling(char: str) -> str:
     return PLAIN.get(char) or char.encode("ascii", "backslashreplace").decode("ascii")

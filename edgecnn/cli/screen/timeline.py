@@ -51,11 +51,11 @@ class Timeline:
             by_stage[stage] += secs
         total = self._since - self._began
         parts = [
-            f"{_named(stage, rows)} {_secs(secs)}"
+            f"{_stage_name(stage, rows)} {_format_secs(secs)}"
             for stage, secs in by_stage.items()
             if secs >= LEAST_SHARE * total
         ]
-        return f"{_secs(total)} s: {', '.join(parts)}"
+        return f"{_format_secs(total)} s: {', '.join(parts)}"
 
     def details(self) -> Iterator[str]:
         """The longest single pieces of work, longest first."""
@@ -88,11 +88,11 @@ def print_summary(rows: int) -> None:
             say(line)
 
 
-def _named(stage: str, rows: int) -> str:
+def _stage_name(stage: str, rows: int) -> str:
     if stage == "benchmark" and rows:
         return f"{rows} {'row' if rows == 1 else 'rows'}"
     return WORDS.get(stage, stage)
 
 
-def _secs(secs: float) -> str:
+def _format_secs(secs: float) -> str:
     return f"{secs:.1f}" if secs < 10 else f"{secs:.0f}"

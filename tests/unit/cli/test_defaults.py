@@ -12,7 +12,7 @@ import pytest
 from edgecnn.benchmarking import bisection
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration
 from edgecnn.boards.inventory import Board
-from edgecnn.cli.options import defaulted, given
+from edgecnn.cli.options import defaulted, without_none
 from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.boxes import exif
 from edgecnn.data.packed.writing import pack
@@ -116,7 +116,7 @@ def test_a_default_of_the_library_is_shown_and_left_out_of_the_call():
     @defaulted("--count", type=int, default_text="7", help="How many.")
     @click.pass_obj
     def command(seen: dict[str, Any], count: int | None) -> None:
-        seen.update(given(count=count))
+        seen.update(without_none(count=count))
 
     assert "[default: 7]" in command.get_help(click.Context(command))
     for words, expected in (([], {}), (["--count", "0"], {"count": 0})):
