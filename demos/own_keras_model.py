@@ -115,7 +115,7 @@ for row in results.measurements:
 # The same sentence as on the page: what to deploy within limits, and how sure that is.
 
 # %%
-for choice in answer.choose(collect([results]), answer.Limits(drop=3)):
+for choice in answer.choose(collect([results]), answer.Constraints(drop=3)):
     print(choice.sentence)
 
 # %% [markdown]

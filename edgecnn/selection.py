@@ -79,7 +79,7 @@ class Constraints:
 
 
 LIMITED = ("drop", "p50", "peak_rss", "size", "energy")
-"""What a limit can be set for: fields of Limits and of a candidate."""
+"""What a limit can be set for: fields of Constraints and of a candidate."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """Texts for people, made to fit without losing what matters, and without what is hidden in them.
 
 Text from results, boards and model files is foreign: file names, labels and error messages of
-anyone's making. `printable` is for wherever it is shown, `clean` for a line or a cell of bounded
-length as well, and `only_printable` for names that are compared, where nothing may be added.
+anyone's making. Records of results make it `harmless` when they are made (`results.foreign_text`),
+so that what shows them only fits and escapes it. Names that must stay as they are (of files, of
+layers, of classes) are made `printable` where they are shown, or `clean`: a line of bounded length
+as well. `only_printable` is for names that are compared, where nothing may be added.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 LONGEST_REASON = 600
 """Characters that are kept of a library's message."""
@@ -19,6 +23,9 @@ _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_STEERING = re.compile(_HARMFUL.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f", 1))
+"""The same without line feeds and tabs."""
+_NUMBERS = frozenset({int, float, bool, type(None)})
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACED = "in user code:"
 _KINDS = re.compile(r"^ *\w*(?:Error|Exception): ", re.MULTILINE)
@@ -63,7 +70,7 @@ def first_line(error: BaseException, *, text: str | None = None, kind: bool = Tr
         page = _KINDS.split(page)[-1]
     lines = [line.strip() for line in page.splitlines() if line.strip()]
     telling = (line for line in lines if not line.startswith(_AROUND))
-    message = shortened(next(telling, lines[0] if lines else ""), LONGEST_REASON)
+    message = shortened(printable(next(telling, lines[0] if lines else "")), LONGEST_REASON)
     name = type(error).__name__
     if not message:
         return name
@@ -77,6 +84,17 @@ def printable(text: str) -> str:
     return _HARMFUL.sub(_visible, text)
 
 
+def harmless(value: Any) -> Any:
+    """A value as JSON has it, with every text in it printable, keys as well; lines stay lines."""
+    if isinstance(value, str):
+        return _STEERING.sub(_visible, value.replace("\r\n", "\n"))
+    if isinstance(value, Mapping):
+        return {harmless(key): harmless(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and not set(map(type, value)) <= _NUMBERS:
+        return type(value)(map(harmless, value))
+    return value
+
+
 def clean(value: object, limit: int = NAME_LENGTH) -> str:
     r"""`value` as one line of harmless text of at most `limit` characters.
 
@@ -84,11 +102,18 @@ def clean(value: object, limit: int = NAME_LENGTH) -> str:
     direction is written out (`\x1b`, `\u202e`), so that a reader sees that it was there.
     Too long a text loses its middle.
     """
+    return shortened(printable(" ".join(_bounded(value, limit).split())), limit)
+
+
+def fitted(value: object, limit: int = NAME_LENGTH) -> str:
+    """`value`, which is harmless already, as one line of at most `limit` characters."""
+    return shortened(_bounded(value, limit), limit)
+
+
+def _bounded(value: object, limit: int) -> str:
+    """`value` as text, without the middle of a megabyte of it: bounds the work on the rest."""
     text = str(value)
-    if len(text) > 4 * limit:  # bounds the work on a megabyte of name
-        text = text[: 2 * limit] + "…" + text[-2 * limit :]
-    text = printable(" ".join(text.split()))
-    return shortened(text, limit)
+    return text if len(text) <= 4 * limit else text[: 2 * limit] + "…" + text[-2 * limit :]
 
 
 def only_printable(text: str) -> str:

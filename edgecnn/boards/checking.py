@@ -12,7 +12,7 @@ from edgecnn.boards.health_report import gigabytes, troubles
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.preparing import prepare
 from edgecnn.errors import EdgeCNNError
-from edgecnn.text import printable, shortened
+from edgecnn.text import shortened
 
 EXAMINE_SECS = 600.0
 
@@ -81,11 +81,10 @@ def judged(board: Board, answer: Mapping[str, Any]) -> Checked:
         return Checked(board, False, f"{board.name}: gave an unreadable answer")
     if not any(runtimes.values()):
         unfit.append("no runtime is installed there (edgecnn boards add … --extra litert)")
-    shown_details = tuple(printable(line) for line in details)
     if unfit:
-        line = printable(f"{board.name}: {'; '.join(unfit)}")
-        return Checked(board, False, line, shown_details)
-    return Checked(board, True, f"{board.name}: can measure", shown_details)
+        line = f"{board.name}: {'; '.join(unfit)}"
+        return Checked(board, False, line, details)
+    return Checked(board, True, f"{board.name}: can measure", details)
 
 
 def _clock(answer: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from edgecnn.boards.inventory import Board, parse_address
 from edgecnn.boards.runner import ANSWER
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.registry import require
-from edgecnn.text import first_line, printable, shortened
+from edgecnn.text import first_line, harmless, printable, shortened
 
 if TYPE_CHECKING:
     import asyncssh
@@ -229,9 +229,9 @@ async def ask(
             f"{board.name}: there is no {shortened(command[0], 80)}",
             hint="install Python 3.11 or newer there, or pass --python to edgecnn boards add",
         )
-    output = shortened(err or out, 160) or "nothing"
+    output = shortened(err or harmless(out), 160) or "nothing"
     raise BoardError(
-        f"{board.name}: gave an unreadable answer (exit code {code}): {printable(output)}",
+        f"{board.name}: gave an unreadable answer (exit code {code}): {output}",
         hint="does its login shell print something, or is its Python broken?",
     )
 
@@ -244,7 +244,10 @@ async def execute(
     script: str = "",
     timeout: float = ANSWER_SECS,
 ) -> tuple[int, str, str]:
-    """(exit code, standard output, standard error) of a command there. Raises BoardError."""
+    """(exit code, standard output, standard error made harmless) of a command there.
+
+    Raises BoardError.
+    """
     import asyncio
 
     import asyncssh
@@ -263,7 +266,7 @@ async def execute(
         ) from None
     except (OSError, asyncssh.Error) as error:
         raise _broken(board, error) from None
-    return (-1 if code is None else code), out, err
+    return (-1 if code is None else code), out, harmless(err)
 
 
 @asynccontextmanager
@@ -311,11 +314,11 @@ async def listen(
 
 
 def _answer_in(line: str) -> dict[str, Any] | None:
-    """The JSON object after the mark; None for any other line."""
+    """The JSON object after the mark, its text harmless; None for any other line."""
     if not line.startswith(ANSWER):
         return None
     try:
-        answer = json.loads(line.removeprefix(ANSWER))
+        answer = harmless(json.loads(line.removeprefix(ANSWER)))
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None

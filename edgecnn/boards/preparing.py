@@ -24,7 +24,7 @@ from edgecnn.boards.runner import ANSWER
 from edgecnn.boards.transfer import parcel, send, upload
 from edgecnn.errors import EdgeCNNError
 from edgecnn.records import FieldError, read_field
-from edgecnn.text import printable, shortened
+from edgecnn.text import shortened
 
 if TYPE_CHECKING:
     import asyncssh
@@ -280,8 +280,7 @@ async def _installed_from_here(
 def _reason(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-    line = shortened(errors[0] if errors else "no reason given", 160)
-    return printable(line)
+    return shortened(errors[0] if errors else "no reason given", 160)
 
 
 def checked(board: Board, answer: Mapping[str, Any]) -> BoardFacts:
@@ -312,12 +311,12 @@ def checked(board: Board, answer: Mapping[str, Any]) -> BoardFacts:
     if free < FEWEST_DISK_BYTES:
         raise BoardError(
             f"{board.name}: {free / 1e6:.0f} MB are free in "
-            f"{printable(shortened(facts.home, 80))}, {FEWEST_DISK_BYTES >> 20} MiB are needed",
+            f"{shortened(facts.home, 80)}, {FEWEST_DISK_BYTES >> 20} MiB are needed",
             hint="free some space there",
         )
     if problem:
         raise BoardError(
-            f"{board.name}: cannot write there: {printable(shortened(problem, 120))}",
+            f"{board.name}: cannot write there: {shortened(problem, 120)}",
             hint="is its home writable?",
         )
     off = clock - time.time()

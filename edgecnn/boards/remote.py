@@ -196,7 +196,7 @@ class _Work:
         command = ready.words("-m", "edgecnn.boards.runner", "--start", str(folder))
         answer = await ask(connection, self._board, command)
         if problem := answer.get("problem"):
-            said = printable(shortened(str(problem), 120))
+            said = shortened(str(problem), 120)
             raise BoardError(
                 f"{self._board.name}: cannot write there: {said}",
                 hint="is its disk full, or its home not writable?",
@@ -248,7 +248,7 @@ class _Work:
                 "; ".join(map(str, troubles)) if isinstance(troubles, list) else "no reason given"
             )
             raise BoardError(
-                f"{self._board.name}: not fit to measure: {printable(shortened(reasons, 200))}",
+                f"{self._board.name}: not fit to measure: {shortened(reasons, 200)}",
                 hint=f"edgecnn boards check {self._board.name}",
             )
         return last
@@ -262,7 +262,7 @@ class _Work:
         if isinstance(step, list) and len(step) == 4:
             stage, done, total, what = step
             if type(done) is int and type(total) is int and 0 <= done <= total <= MOST_STEPS:
-                words = shortened(printable(f"{stage} {what}"), 80)
+                words = shortened(f"{stage} {what}", 80)
                 self._progress(self._board.name, done, total, words)
 
     def _checked(self, status: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,7 +286,7 @@ class _Work:
         lines = [line for line in status["log"].splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
         last = (errors or ["no reason given"])[-1].removeprefix("error: ")
-        reason = printable(shortened(last, 200))
+        reason = shortened(last, 200)
         if "No space left" in reason or "disk is full" in reason:
             await execute(connection, self._board, ["rm", "-f", f"{folder}/state.json"])
             raise BoardError(f"{self._board.name}: {reason}", hint="free some space there")

@@ -257,4 +257,4 @@ def contention(row: Row) -> str:
     return f"A neighbor shared the core in {100 * share:.0f}% of the time{latency}"
 
 
-__getattr__ = old_names(__name__, {"Choice": "BestRow"})
+__getattr__ = old_names(__name__, {"Choice": "BestRow", "Limits": "Constraints"})

@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 from edgecnn.reporting.comparison import matching
 from edgecnn.reporting.comparison.gate import FAILING, RegressionGate, sentence
 from edgecnn.results import Measurement, Results
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 NAME_LENGTH = 200
 
@@ -155,11 +155,11 @@ def _unique(rows: Sequence[Measurement]) -> Iterator[tuple[str, Measurement]]:
             name += f" (sha256 {row.artifact.sha256[:8]})"
         if len({each.placement.affinity for each in others}) > 1:
             name += f" cores {','.join(map(str, row.placement.affinity)) or 'any'}"
-        name = clean(name, NAME_LENGTH)
+        name = fitted(name, NAME_LENGTH)
         taken[name] = taken.get(name, 0) + 1
         yield (name if taken[name] == 1 else f"{name} ({taken[name]})"), row
 
 
 def _xml(text: str) -> str:
     """Text that XML 1.0 can hold."""
-    return "".join(char for char in clean(text, 2_000) if char not in "\ufffe\uffff")
+    return "".join(char for char in fitted(text, 2_000) if char not in "\ufffe\uffff")

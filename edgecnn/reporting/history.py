@@ -15,7 +15,7 @@ from edgecnn.escaping import csv_cell
 from edgecnn.reporting.charts.history import draw
 from edgecnn.statistics.change_points import ChangePoint
 from edgecnn.store.history import Metric, Series, newest_first
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,8 +34,8 @@ def terminal(series: Sequence[Series]) -> RenderableType:
 
     parts: list[RenderableType] = []
     for one in newest_first(series)[:MOST_SERIES]:
-        parts.append(Text(clean(one.name, 200), style="bold"))
-        parts.append(Text(f"  {clean(one.machine)}", style="dim"))
+        parts.append(Text(fitted(one.name, 200), style="bold"))
+        parts.append(Text(f"  {fitted(one.machine)}", style="dim"))
         parts.append(Text(f"  {bars([point.value for point in one.points])}  {span(one)}"))
         for change in one.changes:
             style = "red" if one.is_worse(change) else "green"
@@ -89,7 +89,7 @@ def said(series: Series, change: ChangePoint) -> str:
         word = "slower" if change.ratio > 1 else "faster"
     interval = f"[{percent(change.low)}, {percent(change.high)}]"
     levels = f"{value(metric, change.before)} → {value(metric, change.after)}"
-    changed = [clean(each) for each in series.versions_at(change)]
+    changed = [fitted(each) for each in series.versions_at(change)]
     more = f" and {len(changed) - MOST_VERSIONS} more" if len(changed) > MOST_VERSIONS else ""
     versions = ", ".join(changed[:MOST_VERSIONS]) + more or "no version that is known"
     return (
@@ -172,8 +172,8 @@ def page(series: Sequence[Series]) -> str:
     ordered = newest_first(series)
     sections = [
         _Section(
-            clean(one.name, 200),
-            clean(one.machine),
+            fitted(one.name, 200),
+            fitted(one.machine),
             span(one),
             tuple((said(one, change), one.is_worse(change)) for change in one.changes),
             "" if one.changes else unchanged(one),

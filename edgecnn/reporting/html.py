@@ -60,7 +60,7 @@ class Trouble:
 
 def render(
     results: Sequence[Results],
-    limits: answer.Limits | None = None,
+    limits: answer.Constraints | None = None,
     *,
     search: Mapping[str, Any] | None = None,
 ) -> str:
@@ -72,7 +72,7 @@ def render(
     import jinja2
 
     library = bundle.start()
-    limits = limits or answer.Limits()
+    limits = limits or answer.Constraints()
     results, twins = machines.distinct(results)
     labels = machine_labels(results)
     count = sum(len(result.measurements) for result in results)

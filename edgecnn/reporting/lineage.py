@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from edgecnn.results import Measurement
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 _RECIPE_WORDS = frozenset((
     *("float", "float32", "float16", "fp32", "fp16", "f32", "f16", "int8", "uint8", "i8"),
@@ -35,7 +35,7 @@ def lineages(measurements: Sequence[Measurement]) -> list[str]:
 
 def model_names(measurements: Sequence[Measurement], keys: Sequence[str]) -> list[str]:
     """The name of each measurement's network; two networks of one name get their hash appended."""
-    plain = [clean(row.artifact.model or row.artifact.name.split(".")[0]) for row in measurements]
+    plain = [fitted(row.artifact.model or row.artifact.name.split(".")[0]) for row in measurements]
     networks: dict[str, set[str]] = {}
     for name, key, row in zip(plain, keys, measurements, strict=True):
         if row.runtime:  # a conversion that failed names no file
@@ -67,11 +67,11 @@ def _key(
     sha256 = row.artifact.sha256
     parent = _parent(row) or (sha256 if sha256 in known else "")
     if parent:
-        return f"parent {clean(_root(parent, parents), 64)}"
+        return f"parent {fitted(_root(parent, parents), 64)}"
     kind = _kind(row)
     if len(files[kind]) > 1:  # two files of one name are two networks
-        return f"file {clean(sha256, 64)}"
-    return f"name {clean(kind[0])}"
+        return f"file {fitted(sha256, 64)}"
+    return f"name {fitted(kind[0])}"
 
 
 def _root(sha256: str, parents: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ _HEAD = (
 )
 
 
-def render(results: Sequence[Results], limits: answer.Limits | None = None) -> str:
+def render(results: Sequence[Results], limits: answer.Constraints | None = None) -> str:
     """GitHub-flavoured Markdown, the answer first, 12 rows in sight and at most 60 in all."""
     results, notes = distinct(results)
     rows = collect(results)

@@ -1,4 +1,4 @@
-"""Results → rows. Text is cleaned here once (`text.clean`), so that no renderer can forget it."""
+"""Results → rows, whose texts are bounded: no renderer has to think of a megabyte of name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from edgecnn.results.repeat import repeat_command
 from edgecnn.roofline import limit_of
 from edgecnn.statistics.interval import Interval
 from edgecnn.statistics.samples import median_of_processes_interval, percentile_of_sorted
-from edgecnn.text import MESSAGE_LENGTH, clean, printable
+from edgecnn.text import MESSAGE_LENGTH, clean, fitted, printable
 
 OPERATORS = 5
 
@@ -68,7 +68,7 @@ def machine_labels(results: Sequence[Results]) -> list[str]:
     for result in results:
         machine = result.environment.machine
         candidates = (machine.get(key) for key in ("name", "board", "cpu_model"))
-        names.append(clean(next(filter(None, candidates), "this machine"), 60))
+        names.append(fitted(next(filter(None, candidates), "this machine"), 60))
     return [
         name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
         for index, name in enumerate(names)
@@ -84,30 +84,30 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         id=index,
         machine=machine,
         machine_label=label,
-        artifact=clean(artifact.name),
-        model=clean(artifact.model or artifact.name.split(".")[0]),
-        format=clean(artifact.format, 20),
-        recipe=clean(artifact.recipe, 40),
-        runtime=clean(measurement.runtime, 60),
-        device=clean(measurement.device, 60),
+        artifact=fitted(artifact.name),
+        model=fitted(artifact.model or artifact.name.split(".")[0]),
+        format=fitted(artifact.format, 20),
+        recipe=fitted(artifact.recipe, 40),
+        runtime=fitted(measurement.runtime, 60),
+        device=fitted(measurement.device, 60),
         threads=options.threads,
         batch=options.batch,
-        precision_asked=clean(options.precision, 40),
-        scenario=clean(load.scenario, 20),
+        precision_asked=fitted(options.precision, 40),
+        scenario=fitted(load.scenario, 20),
         streams=load.streams,
-        affinity=clean(",".join(map(str, measurement.placement.affinity)), 60),
+        affinity=fitted(",".join(map(str, measurement.placement.affinity)), 60),
         state=state,
-        reason=clean("; ".join(str(word) for word in words), MESSAGE_LENGTH),
-        advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
+        reason=fitted("; ".join(str(word) for word in words), MESSAGE_LENGTH),
+        advice=fitted(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
         shape=clean(options.shape, MESSAGE_LENGTH),
         beam=options.beam,
         target_qps=_finite(load.target_qps) if server else None,
         latency_bound_ms=_finite(load.latency_bound_ms) if server else None,
         size=_finite(artifact.size_bytes) or None,
         provenance=Provenance(
-            sha256=clean(artifact.sha256, 64),
+            sha256=fitted(artifact.sha256, 64),
             command=reproduce(measurement, results),
-            fed=clean(_fed(measurement), MESSAGE_LENGTH),
+            fed=fitted(_fed(measurement), MESSAGE_LENGTH),
         ),
         execution=_execution(measurement.effective),
         speed=_speed(measurement),
@@ -125,10 +125,10 @@ def _execution(effective: Effective | None) -> Execution:
     if effective is None:
         return Execution()
     return Execution(
-        provider=clean(effective.provider, 80),
-        precision=clean(effective.precision, 40),
-        device_name=clean(effective.device_name, 120),
-        runtime_version=clean(effective.runtime_version, 40),
+        provider=fitted(effective.provider, 80),
+        precision=fitted(effective.precision, 40),
+        device_name=fitted(effective.device_name, 120),
+        runtime_version=fitted(effective.runtime_version, 40),
         delegated=_finite(effective.delegated_fraction),
         software=bool(effective.software),
     )
@@ -151,8 +151,8 @@ def reproduce(measurement: Measurement, results: Results) -> str:
 
 def _state(measurement: Measurement) -> str:
     if measurement.status != "ok":
-        return clean(measurement.status, 20)
-    return clean(measurement.verdict or "unjudged", 20)
+        return fitted(measurement.status, 20)
+    return fitted(measurement.verdict or "unjudged", 20)
 
 
 def _startup(measurement: Measurement) -> Startup:
@@ -246,10 +246,10 @@ def _correctness(measurement: Measurement) -> Correctness:
     if accuracy:
         low, high = accuracy.ci95 or (None, None)
         correctness = Correctness(
-            metric=clean(accuracy.metric, 40),
+            metric=fitted(accuracy.metric, 40),
             accuracy=Interval(_finite(accuracy.value), _finite(low), _finite(high)),
             accuracy_n=accuracy.n,
-            unproven=clean(proves_nothing(accuracy, "the network") or "", MESSAGE_LENGTH),
+            unproven=fitted(proves_nothing(accuracy, "the network") or "", MESSAGE_LENGTH),
             record=accuracy,
         )
     if parity:
@@ -278,7 +278,7 @@ def _cost(measurement: Measurement, results: Results) -> InferenceCost:
         macs=_finite(cost.get("macs")),
         moved=_finite(cost.get("bytes_moved")),
         operators=tuple(
-            (clean(operator.get("name") or operator.get("type") or "?", 80), share)
+            (fitted(operator.get("name") or operator.get("type") or "?", 80), share)
             for operator in operators
             if (share := _finite(operator.get("share"))) is not None
         ),

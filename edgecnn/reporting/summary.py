@@ -15,9 +15,11 @@ from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
 
 
-def summarize(results: Sequence[Results], limits: answer.Limits | None = None) -> dict[str, Any]:
+def summarize(
+    results: Sequence[Results], limits: answer.Constraints | None = None
+) -> dict[str, Any]:
     """Plain values, ready for JSON. Units as in `rows.Row`: ms, bytes, shares, joules."""
-    limits = limits or answer.Limits()
+    limits = limits or answer.Constraints()
     rows = collect(distinct(results)[0])
     return {
         "schema_version": SCHEMA_VERSION,
@@ -46,7 +48,7 @@ def summarize(results: Sequence[Results], limits: answer.Limits | None = None) -
     }
 
 
-def render(results: Sequence[Results], limits: answer.Limits | None = None) -> str:
+def render(results: Sequence[Results], limits: answer.Constraints | None = None) -> str:
     """The summary as indented JSON."""
     return json.dumps(summarize(results, limits), indent=1, ensure_ascii=True) + "\n"
 

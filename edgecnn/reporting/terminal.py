@@ -24,7 +24,7 @@ _COLORS = {"VALID": "green", "NOISY": "yellow", "unjudged": ""}
 
 
 def render(
-    results: Sequence[Results], limits: answer.Limits | None = None, *, max_rows: int = 60
+    results: Sequence[Results], limits: answer.Constraints | None = None, *, max_rows: int = 60
 ) -> RenderableType:
     """A rich renderable for 100 columns and more. Texts are never read as rich markup."""
     from rich.console import Group

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgecnn.preprocessing import Fed
 from edgecnn.records import FieldError, inside, read_list, read_record
+from edgecnn.results.foreign_text import make_harmless
 from edgecnn.results.output_quality import Accuracy, Parity
 from edgecnn.results.run_options import Load, Placement, RuntimeOptions, apart
 from edgecnn.results.runs import Effective, Run, run_from_dict
@@ -65,6 +66,9 @@ class ArtifactRecord:
     task: str = ""
     parent_sha256: str = ""
 
+    def __post_init__(self) -> None:
+        make_harmless(self, "name", "format", "recipe", "sha256", "model", "task", "parent_sha256")
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -88,6 +92,20 @@ class Measurement:
     placement: Placement = field(default_factory=Placement)
     load: Load = field(default_factory=Load)
     """How requests arrive; `load_ms` is another thing, the time that reading the model takes."""
+
+    def __post_init__(self) -> None:
+        make_harmless(
+            self,
+            "runtime",
+            "device",
+            "status",
+            "verdict",
+            "reasons",
+            "error",
+            "hint",
+            "cause",
+            "fed",
+        )
 
     @property
     def asked(self) -> dict[str, Any]:

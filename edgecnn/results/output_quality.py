@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edgecnn.records import read_record
+from edgecnn.results.foreign_text import make_harmless
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Accuracy:
     paired_p: float | None = None
     """How likely that test finds such a difference between equal models."""
 
+    def __post_init__(self) -> None:
+        make_harmless(self, "metric", "further")
+
 
 @dataclass(frozen=True)
 class PartParity:
@@ -64,6 +68,9 @@ class PartParity:
     step: float | None = None
     lost: bool = False
     left: float | None = None
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "output", "part")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.files import parse_json, read_text_file, write_text_atomically
 from edgecnn.records import FieldError, inside, read_field, read_list, read_record
+from edgecnn.results.foreign_text import make_harmless
 from edgecnn.results.measurements import (
     Measurement,
 )
@@ -41,6 +42,9 @@ class Environment:
     system: Mapping[str, str] = field(default_factory=dict)
     """os, kernel, python, libc."""
     packages: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "created_at", "machine", "system", "packages")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Environment:
@@ -75,6 +79,9 @@ class Results:
     schema_version: int = SCHEMA_VERSION
     left_out: tuple[UnreadRow, ...] = ()
     """Rows of the file that these results were read from which could not be read; not saved."""
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "protocol", "data", "command")
 
     def with_measurement(self, measurement: Measurement) -> Results:
         """A copy in which `measurement` replaces the row of the same key, or comes last."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from edgecnn.results.foreign_text import make_harmless
+
 
 @dataclass(frozen=True)
 class RuntimeOptions:
@@ -22,6 +24,9 @@ class RuntimeOptions:
     """Sizes for what a model leaves open, as in "1x224x224x3" (see `runtimes.shapes`)."""
     beam: int = 0
     """Hypotheses that a sequence model follows; 1 is greedy, 0 is what the model ships with."""
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "precision")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,9 @@ class Load:
     target_qps: float = 0.0
     latency_bound_ms: float = 15.0
     """Of the server scenario; 15 ms is MLPerf Inference's bound for ResNet-50."""
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "scenario")
 
 
 def apart(values: Mapping[str, Any]) -> Mapping[str, Any]:

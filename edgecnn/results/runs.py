@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.records import FieldError, inside, read_record
+from edgecnn.results.foreign_text import make_harmless
 from edgecnn.results.run_details import MachineDetails, PassDetails, QueryDetails
 from edgecnn.statistics.samples import Samples
 
@@ -40,6 +41,9 @@ class Effective:
     software: bool = False
     runtime_version: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "provider", "precision", "device_name", "runtime_version", "details")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class RunEnvironment:
     architecture: str = ""
     cpu_model: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "python", "kernel", "architecture", "cpu_model", "packages")
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,9 @@ class Run:
     could not be made holds `error`."""
     environment: RunEnvironment | None = None
     """None in results of schema 1 and 2, which noted the parent's alone."""
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "started_at", "machine", "queries", "passes")
 
     def to_dict(self) -> dict[str, Any]:
         """What `run_from_dict` reads. `asdict` copies each sample: half a second for a session."""

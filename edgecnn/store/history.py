@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from edgecnn.results.foreign_text import make_harmless
 from edgecnn.statistics.change_points import ChangePoint, find_changes
 
 
@@ -67,6 +68,9 @@ class Point:
     label: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        make_harmless(self, "verdict", "label", "versions")
+
 
 @dataclass(frozen=True)
 class VersionChange:
@@ -89,6 +93,9 @@ class Series:
     metric: Metric
     points: tuple[Point, ...]
     changes: tuple[ChangePoint, ...] = ()
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "name", "machine")
 
     def with_changes(self) -> Series:
         """A copy with its change points. INVALID measurements are not evidence of a change."""

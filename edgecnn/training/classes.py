@@ -31,7 +31,7 @@ _EVALUATION_BATCH = 256
 
 
 class ClassSubject:
-    """A classifier with one or several heads; see `subject.Subject`."""
+    """A classifier with one or several heads; see `subject.TrainingSubject`."""
 
     postprocessing = None
 

@@ -129,21 +129,24 @@ def test_the_page_and_the_library_give_the_same_answers(visit, name):
     rows = collect(boards if name == "machines" else [alone[name]()])
     page = visit(name)
     for limits, fields in (
-        (answer.Limits(), {}),
-        (answer.Limits(drop=0.1), {"drop": "0.1"}),
-        (answer.Limits(p50=0.08), {"p50": "0.08"}),
-        (answer.Limits(size=75_000, objective="size"), {"size": "75", "objective": "size"}),
-        (answer.Limits(drop=None, objective="accuracy"), {"drop": "", "objective": "accuracy"}),
+        (answer.Constraints(), {}),
+        (answer.Constraints(drop=0.1), {"drop": "0.1"}),
+        (answer.Constraints(p50=0.08), {"p50": "0.08"}),
+        (answer.Constraints(size=75_000, objective="size"), {"size": "75", "objective": "size"}),
         (
-            answer.Limits(peak_rss=58e6, objective="memory"),
+            answer.Constraints(drop=None, objective="accuracy"),
+            {"drop": "", "objective": "accuracy"},
+        ),
+        (
+            answer.Constraints(peak_rss=58e6, objective="memory"),
             {"peak_rss": "58", "objective": "memory"},
         ),
-        (answer.Limits(objective="throughput"), {"objective": "throughput"}),
-        (answer.Limits(drop=0.25), {"drop": "0.25"}),
-        (answer.Limits(drop=2.7), {"drop": "2.7"}),
-        (answer.Limits(drop=3.5), {"drop": "3.5"}),
-        (answer.Limits(drop=12), {"drop": "12"}),
-        (answer.Limits(drop=None), {"drop": ""}),
+        (answer.Constraints(objective="throughput"), {"objective": "throughput"}),
+        (answer.Constraints(drop=0.25), {"drop": "0.25"}),
+        (answer.Constraints(drop=2.7), {"drop": "2.7"}),
+        (answer.Constraints(drop=3.5), {"drop": "3.5"}),
+        (answer.Constraints(drop=12), {"drop": "12"}),
+        (answer.Constraints(drop=None), {"drop": ""}),
     ):
         page.locator("#limits button[type=reset]").click()
         for name, value in fields.items():

@@ -13,7 +13,7 @@ from edgecnn import reporting
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
-from edgecnn.reporting.answer import Limits, choose
+from edgecnn.reporting.answer import Constraints, choose
 from edgecnn.reporting.comparison.gate import GateBaseline, judge
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
@@ -126,7 +126,7 @@ def test_a_perfect_score_on_a_handful_of_samples_keeps_no_limit(lenet_artifacts,
     )
     rows = collect([results])
     assert {row.correctness.accuracy_n for row in rows} == {36}
-    (choice,) = choose(rows, Limits(drop=6, objective="size"))
+    (choice,) = choose(rows, Constraints(drop=6, objective="size"))
     assert choice.row.recipe == "static_int8"
     assert choice.row.drop_bound > 6  # Tango's bound for 36 samples is 6.99 points at best
     assert "Undecided: 36 samples cannot show whether the drop is within 6 points" in (

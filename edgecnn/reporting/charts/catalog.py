@@ -238,7 +238,7 @@ def _of_several_files(
     return {label for label, found in files.items() if len(found) > 1}
 
 
-def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
+def records(rows: Sequence[Row], limits: answer.Constraints) -> list[dict[str, Any]]:
     """The data set `rows` of the charts, for charts drawn outside the page."""
     choices = answer.choose(rows, limits)
     best = {choice.row.id for choice in choices if choice.row}

@@ -9,7 +9,7 @@ from math import floor, log10
 
 from edgecnn import numbers
 from edgecnn.store.history import Point, Series
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 WIDTH, HEIGHT = 900, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 12, 12, 28
@@ -22,7 +22,7 @@ def draw(series: Series) -> str:
     points = series.points
     scale = _Scale(points)
     step = max(1, -(-len(points) // MOST_POINTS))
-    label = f"{clean(series.name)} on {clean(series.machine)}: {series.metric.title} over time"
+    label = f"{fitted(series.name)} on {fitted(series.machine)}: {series.metric.title} over time"
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="history" '
         f'aria-label="{escape(label, quote=True)}">'

@@ -63,5 +63,5 @@ def standalone(chart: charts.Chart, rows: Sequence[Row], *, dark: bool) -> dict[
         "background": look["signals"]["card"],
         "view": {"stroke": None},
     }
-    spec.setdefault("datasets", {})["rows"] = charts.records(rows, answer.Limits())
+    spec.setdefault("datasets", {})["rows"] = charts.records(rows, answer.Constraints())
     return spec

@@ -21,7 +21,7 @@ from edgecnn.results import Accuracy, Measurement, Results
 from edgecnn.results.accuracy_drop import drop_between
 from edgecnn.statistics.interval import Interval
 from edgecnn.statistics.ratios import CALL, FEWEST, Ratio
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 ChangeOutcome = Literal["better", "worse", "same", "undecided"]
 
@@ -288,7 +288,7 @@ def _other_data(before: Results, after: Results) -> list[str]:
     for name in ("sha256", "name", "split", "samples", "set_apart"):
         old, new = (_tested(each.data, name) for each in (before, after))
         if old != new and (name != "samples" or None not in (old, new)):
-            return [f"data {name} {clean(old, 24)} before, {clean(new, 24)} after"]
+            return [f"data {name} {fitted(old, 24)} before, {fitted(new, 24)} after"]
     return []
 
 
@@ -305,13 +305,13 @@ def _trouble(row: Measurement) -> str:
     if row.status == "ok" and row.verdict != "INVALID":
         return ""
     why = "; ".join(row.reasons) or row.error or ""
-    return clean(f"{row.verdict or row.status}{f': {why}' if why else ''}", 400)
+    return fitted(f"{row.verdict or row.status}{f': {why}' if why else ''}", 400)
 
 
 def _other_model(old: Measurement, new: Measurement) -> str:
     return (
-        f"the model file differs: sha256 {clean(old.artifact.sha256)[:12]}… before, "
-        f"{clean(new.artifact.sha256)[:12]}… after"
+        f"the model file differs: sha256 {fitted(old.artifact.sha256)[:12]}… before, "
+        f"{fitted(new.artifact.sha256)[:12]}… after"
     )
 
 

@@ -29,7 +29,7 @@ from edgecnn.reporting.comparison.pairing import Times, times_of
 from edgecnn.results import Measurement
 from edgecnn.statistics.ratios import FEWEST, paired
 from edgecnn.statistics.samples import SESSION_SPREAD, student_t, student_tail
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 GateOutcome = Literal["slower", "faster", "less accurate", "broken", "same", "undecided", "new"]
 FAILING: tuple[GateOutcome, ...] = ("slower", "less accurate", "broken")
@@ -266,7 +266,7 @@ def _trouble(row: Measurement) -> str:
     if row.status == "ok" and row.verdict != "INVALID":
         return ""
     why = "; ".join(row.reasons) or row.error or ""
-    return clean(f"{row.verdict or row.status}{f': {why}' if why else ''}", 300)
+    return fitted(f"{row.verdict or row.status}{f': {why}' if why else ''}", 300)
 
 
 def sentence(judged: Judged, against: str) -> str:

@@ -10,7 +10,7 @@ from edgecnn import numbers
 from edgecnn.reporting.comparison.pairing import Difference, between
 from edgecnn.reporting.row import Row
 from edgecnn.results import SCHEMA_VERSION, Measurement, Results
-from edgecnn.text import clean
+from edgecnn.text import fitted
 
 VALUE_LENGTH = 240
 READABLE_SCHEMAS = frozenset(range(1, SCHEMA_VERSION + 1))
@@ -121,7 +121,7 @@ def facts(results: Sequence[Results]) -> list[Fact]:
         for name in names:
             values = tuple(_text(mapping.get(name), name) for mapping in mappings)
             if any(value != numbers.DASH for value in values):
-                out.append(Fact(group, clean(name).replace("_", " "), values))
+                out.append(Fact(group, fitted(name).replace("_", " "), values))
     return out
 
 
@@ -177,7 +177,7 @@ def _whole_files(
                 Note(f"{labels[index]}: not compared with {labels[0]}: {whole[index]}.", True)
             )
         protocol, base_protocol = (
-            clean(one.protocol.get("name") or "unknown") for one in (other, first)
+            fitted(one.protocol.get("name") or "unknown") for one in (other, first)
         )
         if protocol != base_protocol:
             notes.append(
@@ -247,8 +247,8 @@ def _data_key(result: Results) -> object:
 
 
 def _data_name(result: Results) -> str:
-    sha = clean(result.data.get("sha256", ""))[:8]
-    return f"{clean(result.data.get('name') or 'none')}{f' ({sha}…)' if sha else ''}"
+    sha = fitted(result.data.get("sha256", ""))[:8]
+    return f"{fitted(result.data.get('name') or 'none')}{f' ({sha}…)' if sha else ''}"
 
 
 def _text(value: Any, name: str = "") -> str:
@@ -264,4 +264,4 @@ def _text(value: Any, name: str = "") -> str:
         value = numbers.size(value)
     elif isinstance(value, float):
         value = f"{value:g}"
-    return clean(value, VALUE_LENGTH)
+    return fitted(value, VALUE_LENGTH)

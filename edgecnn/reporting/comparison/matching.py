@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.results import Load, Measurement, Results
-from edgecnn.text import clean
+from edgecnn.text import clean, fitted, printable
 
 _MACHINE = ("board", "cpu_model", "architecture", "logical_cores", "memory_bytes", "governor")
 _OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision", "shape", "beam")
@@ -69,7 +69,7 @@ def names(before: Results, after: Results) -> Callable[[Measurement], str]:
     def named(row: Measurement) -> str:
         if row.artifact.name not in several:
             return name(row)
-        return f"{name(row)} (sha256 {clean(row.artifact.sha256, 64)[:8]})"
+        return f"{name(row)} (sha256 {fitted(row.artifact.sha256, 64)[:8]})"
 
     return named
 
@@ -81,7 +81,7 @@ def name(row: Measurement) -> str:
     if options.batch != 1:
         text += f" batch {options.batch}"
     if options.shape:
-        text += f" shape {options.shape}"
+        text += f" shape {printable(options.shape)}"
     if row.load.scenario != "single_stream":
         text += f" {row.load.scenario} {row.load.streams}"
     if row.load.scenario == "server" and row.load.target_qps:
@@ -92,7 +92,7 @@ def name(row: Measurement) -> str:
         text += f" beam {options.beam}"
     if options.precision != "default":
         text += f" {options.precision}"
-    return clean(text, 200)
+    return fitted(text, 200)
 
 
 def difference(old: Measurement, new: Measurement) -> str:
@@ -127,8 +127,8 @@ def _lines(
     what: str, old: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str] = ()
 ) -> list[str]:
     return [
-        f"{what} {clean(name, 40)}: {clean(old.get(name), 80)} before, "
-        f"{clean(new.get(name), 80)} after"
+        f"{what} {fitted(name, 40)}: {fitted(old.get(name), 80)} before, "
+        f"{fitted(new.get(name), 80)} after"
         for name in names or sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]

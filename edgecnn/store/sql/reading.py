@@ -15,6 +15,7 @@ from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
 from edgecnn.results import Load, Measurement, Placement, Results, RuntimeOptions, UnreadRow
+from edgecnn.results.foreign_text import make_harmless
 from edgecnn.store.history import Metric, Point, Series
 from edgecnn.store.sql.identity import INDEXED_LENGTH
 from edgecnn.store.sql.packing import DamagedError, unpack_row, unpack_session
@@ -56,6 +57,9 @@ class StoredResults:
     commit: str
     machine: str
     rows: int
+
+    def __post_init__(self) -> None:
+        make_harmless(self, "label", "commit", "machine")
 
 
 def list_sessions(connection: sa.Connection, label: str = "") -> list[StoredResults]:

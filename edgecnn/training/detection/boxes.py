@@ -57,7 +57,7 @@ STOP_SIGN = "stop sign"
 
 
 class BoxSubject:
-    """A detector with one heat map a class; see `subject.Subject`."""
+    """A detector with one heat map a class; see `subject.TrainingSubject`."""
 
     unused = NOT_FOR_DETECTORS
 

@@ -142,7 +142,7 @@ def test_a_board_that_cannot_take_jobs_says_why(change, line):
     value=JSON,
 )
 def test_a_job_that_somebody_changed_in_the_database_is_refused(name, value):
-    job = remote.Job({"ab": Path("m.tflite")}, ("--quick",))
+    job = remote.BoardJob({"ab": Path("m.tflite")}, ("--quick",))
     document = json.loads(json.dumps(queue.document_of(BOARD, job, Path("out.json"))))
     board, same, out = queue.read_document(document)
     assert (board, same.words, out.name) == (BOARD, job.words, "out.json")
@@ -154,7 +154,7 @@ def test_a_job_that_somebody_changed_in_the_database_is_refused(name, value):
 def test_progress_beyond_belief_is_not_shown(total, capsys):
     """A board that counts to 10**400 would end the work on all others."""
     work = remote._Work(
-        BOARD, remote.Job({}, ()), Path("out.json"), hold=remote.Unheld(), say=print,
+        BOARD, remote.BoardJob({}, ()), Path("out.json"), hold=remote.Unheld(), say=print,
         progress=progress._Lines(), force=False,
     )  # fmt: skip
     for done in range(12):
@@ -200,11 +200,11 @@ def test_a_bug_that_one_board_meets_is_a_line_and_the_others_go_on(monkeypatch, 
     monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
     database = open_database(str(tmp_path / "a.db"))
     with closing(queue.Queue(database)) as jobs:
-        outcome = work.measure_all(jobs, boards, remote.Job({}, ()), outs, print)
+        outcome = work.measure_all(jobs, boards, remote.BoardJob({}, ()), outs, print)
         assert outcome.results == {"two": results}
         assert outcome.errors["one"].message == "one: ZeroDivisionError: division by zero"
         for board in boards:
-            jobs.add(board, remote.Job({}, ("again",)), outs[board.name])
+            jobs.add(board, remote.BoardJob({}, ("again",)), outs[board.name])
         outcome = work.work_off(jobs, print)
         assert outcome.files == [outs["two"]]
         assert set(outcome.errors) == {"one"}
@@ -222,7 +222,7 @@ def test_a_bug_that_an_examination_meets_is_a_line_and_the_others_go_on(monkeypa
 
 def test_results_are_of_a_job_where_they_say_so(tmp_path):
     """The words hold the digests of the data and of other files that travel."""
-    job = remote.Job({"ab": Path("m.tflite")}, ("--data", "sent:{file:cd}"), command="edgecnn …")
+    job = remote.BoardJob({"ab": Path("m.tflite")}, ("--data", "sent:{file:cd}"), command="edgecnn …")
     out = tmp_path / "out.json"
     results = made_up.session(1)
 
@@ -250,14 +250,14 @@ def test_a_wheel_of_edgecnn_is_the_same_bytes_each_time_and_whole():
 
 
 def test_a_board_that_is_stored_with_a_password_is_refused():
-    document = queue.document_of(BOARD, remote.Job({}, ()), Path("out.json"))
+    document = queue.document_of(BOARD, remote.BoardJob({}, ()), Path("out.json"))
     document["board"]["address"] = "ssh://me:s3cret@host"
     with pytest.raises(InputError, match="must not contain a password"):
         queue.read_document(document)
 
 
 def test_an_edgecnn_of_another_code_finds_a_job_that_waits():
-    job = remote.Job({"ab": Path("m.tflite")}, (), nonce="12")
+    job = remote.BoardJob({"ab": Path("m.tflite")}, (), nonce="12")
     assert job.name("code-1") == job.name("code-2")
     assert job.name("code-1") != replace(job, nonce="13").name("code-1")
     bare = replace(job, nonce="")

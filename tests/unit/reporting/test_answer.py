@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.reporting.answer import Limits, choose, name
+from edgecnn.reporting.answer import Constraints, choose, name
 from edgecnn.reporting.charts import catalog as charts
 from edgecnn.reporting.rows import collect
 from tests.unit.reporting import factory
@@ -24,7 +24,7 @@ def test_the_fastest_usable_row_within_the_limits_is_chosen(rows):
 
 
 def test_a_tighter_accuracy_limit_gives_another_answer(rows):
-    (choice,) = choose(rows, Limits(drop=0.1))
+    (choice,) = choose(rows, Constraints(drop=0.1))
     assert choice.row.recipe == "float32"
     assert choice.row.drop <= 0.1
 
@@ -32,9 +32,9 @@ def test_a_tighter_accuracy_limit_gives_another_answer(rows):
 @pytest.mark.parametrize(
     ("limits", "field", "limit"),
     [
-        (Limits(size=70_000), "size", 70_000),
-        (Limits(peak_rss=58e6), "peak_rss", 58e6),
-        (Limits(p50=0.07), "p50", 0.07),
+        (Constraints(size=70_000), "size", 70_000),
+        (Constraints(peak_rss=58e6), "peak_rss", 58e6),
+        (Constraints(p50=0.07), "p50", 0.07),
     ],
 )
 def test_every_limit_is_kept(rows, limits, field, limit):
@@ -44,14 +44,16 @@ def test_every_limit_is_kept(rows, limits, field, limit):
 
 
 def test_limits_that_nothing_keeps_give_no_row_but_a_sentence(rows):
-    (choice,) = choose(rows, Limits(p50=1e-6))
+    (choice,) = choose(rows, Constraints(p50=1e-6))
     assert choice.row is None
     assert "none of 46" in choice.sentence
 
 
 def test_a_number_that_was_never_measured_is_named_and_no_limit_blamed(results):
     rows = tuple(replace(row, accuracy=None) for row in results.measurements)
-    (choice,) = choose(collect([replace(results, measurements=rows)]), Limits(objective="accuracy"))
+    (choice,) = choose(
+        collect([replace(results, measurements=rows)]), Constraints(objective="accuracy")
+    )
     assert choice.row is None
     assert choice.sentence.endswith("accuracy was not measured (46 measured configurations).")
 
@@ -62,7 +64,7 @@ def test_a_number_that_was_never_measured_is_named_and_no_limit_blamed(results):
      ("throughput", "throughput", max)],
 )  # fmt: skip
 def test_the_objective_decides(rows, objective, field, best):
-    (choice,) = choose(rows, Limits(objective=objective))
+    (choice,) = choose(rows, Constraints(objective=objective))
     usable = [row for row in rows if row.measured and row.drop_bound <= 1]
     assert getattr(choice.row, field) == best(getattr(row, field) for row in usable)
 
