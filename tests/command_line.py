@@ -10,6 +10,8 @@ import sys
 from edgecnn.cli import invoke
 
 EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
+QUICK = ("--profile", "quick", "--processes", "1", "--max-secs", "0.5")
+"""With which `edgecnn benchmark` is done soonest."""
 
 
 def edgecnn(*arguments: object, timeout: float = 300, **more) -> subprocess.CompletedProcess[str]:

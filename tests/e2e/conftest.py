@@ -1,9 +1,10 @@
-"""A browser for pages that are read from the disk."""
+"""A small file to measure, and a browser for pages that are read from the disk."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,12 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+@pytest.fixture
+def tflite(lenet_artifacts) -> Path:
+    """A trained LeNet-5 in float32."""
+    return lenet_artifacts["tflite:float32"].path
 
 
 @pytest.fixture(scope="module")
