@@ -28,12 +28,15 @@ from edgecnn.statistics.samples import (
     percentile,
     summarize_latency,
 )
+from edgecnn.text import fitted
 
 Status = Literal["ok", "unsupported", "failed", "timeout", "crashed"]
 Cause = Literal["", "missing", "input"]
 """Why nothing was measured: "missing" is a runtime, device or package that this machine lacks,
 "input" a file or an option that cannot be used."""
 Verdict = Literal["VALID", "NOISY", "INVALID"]
+REASON_LENGTH = 400
+"""Characters of why a row has no usable number."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,14 @@ class Measurement:
             *((options.shape,) if options.shape else ()),
             *((f"beam {options.beam}",) if options.beam else ()),
         )
+
+    @property
+    def unusable_reason(self) -> str:
+        """Why the row has no number that may be used; empty where it has one."""
+        if self.status == "ok" and self.verdict != "INVALID":
+            return ""
+        why = "; ".join(self.reasons) or self.error or ""
+        return fitted(f"{self.verdict or self.status}{f': {why}' if why else ''}", REASON_LENGTH)
 
     @property
     def effective(self) -> Effective | None:
@@ -241,16 +252,10 @@ class Measurement:
 
     @property
     def memory(self) -> dict[str, int | None]:
-        """Resident memory in bytes: the largest over processes, and what loading added.
-
-        The peak is that of a plain loop over the runtime: interpreter, numpy, runtime and model.
-        What edgecnn's own modules take on top is left out where it is known.
+        """Resident memory in bytes: the largest over processes (see `Run.peak_bytes`), and what
+        loading added.
         """
-        peaks = [
-            rss["peak"] - (rss.get("at_start", 0) - rss["bare"] if "bare" in rss else 0)
-            for rss in (run.rss_bytes for run in self.runs)
-            if "peak" in rss
-        ]
+        peaks = [run.peak_bytes for run in self.runs if run.peak_bytes is not None]
         growth = [
             run.rss_bytes["after_load"] - run.rss_bytes["at_start"]
             for run in self.runs

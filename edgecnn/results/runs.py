@@ -86,8 +86,8 @@ class Run:
     """One fresh process: load, first inference, warm-up and steady state apart.
 
     Times are nanoseconds of a monotonic clock around one inference, input bound before and
-    output on the host after. `rss_bytes` holds the resident set "at_start" (interpreter and
-    numpy), "after_load", and "peak".
+    output on the host after. `rss_bytes` holds the resident set "bare" (interpreter and
+    numpy), "at_start" (edgecnn's own modules, too), "after_load", and "peak".
     """
 
     load_ns: int
@@ -117,6 +117,18 @@ class Run:
 
     def __post_init__(self) -> None:
         make_harmless(self, "started_at", "machine", "queries", "passes")
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """Peak memory of a plain loop over the runtime (interpreter, numpy, runtime, model).
+
+        What edgecnn's own modules take on top ("at_start" less "bare") is left out where both are
+        known; None without a peak.
+        """
+        peak = self.rss_bytes.get("peak")
+        if peak is None or not {"at_start", "bare"} <= self.rss_bytes.keys():
+            return peak
+        return peak - (self.rss_bytes["at_start"] - self.rss_bytes["bare"])
 
     def to_dict(self) -> dict[str, Any]:
         """What `run_from_dict` reads. `asdict` copies each sample: half a second for a session."""

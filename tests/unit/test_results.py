@@ -186,6 +186,19 @@ def test_memory_is_the_largest_process_and_what_loading_added():
     assert measurement().memory == {"peak_rss_bytes": 180, "load_growth_bytes": 50}
 
 
+@pytest.mark.parametrize(
+    ("rss", "peak"),
+    [
+        ({"bare": 60, "at_start": 100, "peak": 180}, 140),
+        ({"at_start": 100, "peak": 180}, 180),
+        ({"bare": 60, "peak": 180}, 180),
+        ({"bare": 60, "at_start": 100}, None),
+    ],
+)
+def test_a_peak_leaves_out_edgecnn_s_own_modules_where_they_are_known(rss, peak):
+    assert replace(run(), rss_bytes=rss).peak_bytes == peak
+
+
 def test_the_same_key_replaces_a_row():
     again = measurement(verdict="NOISY")
     replaced = FULL.with_measurement(again)

@@ -25,6 +25,15 @@ def test_a_row_carries_what_was_measured(results):
     assert row.correctness.accuracy_n == factory.N_TEST
 
 
+def test_the_bounds_of_peak_memory_leave_out_the_same_as_the_estimate():
+    results = factory.many(1, processes=3)
+    (measured,) = results.measurements
+    runs = [replace(run, rss_bytes={**run.rss_bytes, "bare": 30_000_000}) for run in measured.runs]
+    row = collect([replace(results, measurements=(replace(measured, runs=tuple(runs)),))])[0]
+    peaks = [run.rss_bytes["peak"] - 11_000_000 for run in measured.runs]
+    assert (row.memory.peak_rss.low, row.peak_rss) == (min(peaks), max(peaks))
+
+
 def is_between(value: Interval) -> bool:
     return value.low <= value.estimate <= value.high
 
