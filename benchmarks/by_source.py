@@ -31,7 +31,7 @@ from sign_sizes import recall_by_pixels
 from edgecnn.data import load
 from edgecnn.data.boxes.base import BoxedFile, split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
-from edgecnn.data.seen import seen_samples
+from edgecnn.data.seen import overlap_mask
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.nms import iou
 from edgecnn.evaluation.detection import evaluate_detections
@@ -78,7 +78,7 @@ def unseen(folder: Path, manifest: Manifest) -> Part:
         return Part(files, 0, len(files))
     dataset: Any = load(f"coco:{folder}")
     files = dataset["test"].files
-    seen = seen_samples(manifest, dataset, "test")
+    seen = overlap_mask(manifest, dataset, "test")
     if seen is None:
         return Part(files, 0, len(files))
     rest = tuple(file for file, was in zip(files, seen.tolist(), strict=True) if not was)

@@ -25,7 +25,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from edgecnn.reporting.comparison.gate import GateBaseline, judge  # noqa: E402
+from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate  # noqa: E402
 from edgecnn.results import Measurement, Results  # noqa: E402
 
 KEPT = HERE.parent / "runs" / "benchmarks" / "coverage"
@@ -68,7 +68,7 @@ def stored(sessions: Sequence[Results]) -> Mapping[str, Any]:
             pairs += [(row, GateBaseline(others)) for row in own if others]
         if not pairs:
             continue
-        gate = judge(pairs, "main")
+        gate = regression_gate(pairs, "main")
         counts["gates"] += 1
         counts["gates that fail"] += gate.failed
         for judged, (row, base) in zip(gate.rows, pairs, strict=True):
@@ -78,7 +78,7 @@ def stored(sessions: Sequence[Results]) -> Mapping[str, Any]:
             counts["rows"] += 1
             counts["rows called slower"] += judged.outcome == "slower"
             detectable.append(judged.detectable)
-            slower = judge([(slowed(row), base)], "main")
+            slower = regression_gate([(slowed(row), base)], "main")
             counts["3% slower, called slower"] += slower.failed
     return {**counts, "median detectable": round(median(detectable), 4) if detectable else None}
 
@@ -94,8 +94,10 @@ def beside(sessions: Sequence[Results]) -> Mapping[str, Any]:
             old, new = rows[first], rows[second]
             base = GateBaseline((old,), remeasured=old)
             counts["pairs"] += 1
-            counts["called slower"] += judge([(new, base)], "main").failed
-            counts["3% slower, called slower"] += judge([(slowed(new), base)], "main").failed
+            counts["called slower"] += regression_gate([(new, base)], "main").failed
+            counts["3% slower, called slower"] += regression_gate(
+                [(slowed(new), base)], "main"
+            ).failed
     return counts
 
 

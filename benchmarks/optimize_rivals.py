@@ -17,7 +17,7 @@ from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.verification.verify import load_session
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Artifact
-from edgecnn.optimization.drops import Judge
+from edgecnn.optimization.drops import DropEstimator
 from edgecnn.optimization.goal import CONFIDENCE
 from edgecnn.optimization.parts import DataParts
 from edgecnn.runtimes.tensors import to_model
@@ -60,7 +60,7 @@ def control(
         outputs = [stored[f"arr_{index}"] for index in range(len(stored.files))]
     claim = parts.claim["test"]
     reference = predict(session, (prepare(sample)[None] for sample in claim.samples))
-    drop = Judge(parts.claim, manifest, prepare, reference).drop(outputs, CONFIDENCE)
+    drop = DropEstimator(parts.claim, manifest, prepare, reference).drop(outputs, CONFIDENCE)
     return {**found, "claim": drop.to_dict() if drop else None}
 
 

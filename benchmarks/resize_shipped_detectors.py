@@ -20,7 +20,7 @@ import numpy as np
 
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.verification.verify import load_session
-from edgecnn.data.seen import without_digests
+from edgecnn.data.seen import without_sample_digests
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import read_signature
@@ -187,7 +187,7 @@ def changed(path: Path) -> Change | None:
     with atomic_path(path) as temporary:
         temporary.write_bytes(rewrite(path.read_bytes()))
         manifest = with_conversion(artifact.manifest, rewritten=NOTE)
-        embed_manifest(temporary, without_digests(manifest))
+        embed_manifest(temporary, without_sample_digests(manifest))
         old, new = load_session(path), load_session(temporary)
         rng = np.random.default_rng(0)
         shape = tuple(size or 1 for size in old.inputs[0].shape)

@@ -47,7 +47,7 @@ from edgecnn.runtimes.sequences import SequenceSession
 from edgecnn.sequences.search import Decoding, padded
 from edgecnn.training import train
 from edgecnn.training.config import config_for
-from edgecnn.training.sequences.learning import SequenceSubject
+from edgecnn.training.sequences.learning import SequenceTask
 
 RESULTS = Path(__file__).parent / "results"
 TARGETS = (
@@ -166,7 +166,7 @@ def _train(dataset: Pairs, options: argparse.Namespace) -> None:
 def _cost(dataset: Pairs, precision: str) -> None:
     """Processor seconds of a step (all threads together) and of all steps of the recipe."""
     recipe = config_for("convs2s", mixed_precision=precision, mirror=False)
-    subject = SequenceSubject("convs2s", dataset)
+    subject = SequenceTask("convs2s", dataset)
     model = subject.build(seed=0, precision=precision)
     subject.prepare(recipe, seed=0, devices=1)
     subject.compile(model, epochs=recipe.epochs or 1)

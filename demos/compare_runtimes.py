@@ -21,7 +21,7 @@ from edgecnn.errors import EdgeCNNError, GateError
 from edgecnn.files import refuse_input_as_output
 from edgecnn.vision import Detections, Detector, load_detector
 from edgecnn.vision.outputs.recording import Recorder
-from edgecnn.vision.overlay import Hud, draw
+from edgecnn.vision.overlay import StatusPanel, draw
 from edgecnn.vision.pipeline.detecting import ready
 from edgecnn.vision.sources import parse_source
 from edgecnn.vision.sources.capture import Capture
@@ -108,7 +108,7 @@ def half(
     ]
     fps = 1000 / max(median(took[-30:]), 1e-3)
     precision = detector.session.effective.precision
-    return draw(image, tracks, Hud(fps, runtime=runtime, precision=precision))
+    return draw(image, tracks, StatusPanel(fps, runtime=runtime, precision=precision))
 
 
 def agreement(first: Detections, second: Detections) -> float:

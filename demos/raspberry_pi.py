@@ -16,7 +16,7 @@ from pathlib import Path
 from edgecnn.errors import EdgeCNNError
 from edgecnn.vision import load_detector
 from edgecnn.vision.outputs.server import LiveServer
-from edgecnn.vision.overlay import Hud, draw
+from edgecnn.vision.overlay import StatusPanel, draw
 from edgecnn.vision.pipeline import Pipeline
 from edgecnn.vision.pipeline.detecting import ready
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
             for result in pipeline:
                 fps = pipeline.timing.fps(result.finished_ns)
                 warm = f"{temperature():.0f} C" if TEMPERATURE.exists() else ""
-                hud = Hud(
+                hud = StatusPanel(
                     fps, runtime=arguments.runtime, drops=pipeline.capture.drops, notices=(warm,)
                 )
                 server.publish(draw(result.frame.image, result.tracks, hud), {})

@@ -5,7 +5,7 @@ import argparse
 import cv2
 
 from edgecnn.vision import load_detector
-from edgecnn.vision.overlay import Hud, draw
+from edgecnn.vision.overlay import StatusPanel, draw
 from edgecnn.vision.pipeline import Pipeline
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -21,7 +21,7 @@ detector = load_detector(arguments.model, runtime=arguments.runtime)
 with Pipeline(arguments.source, detector) as pipeline:
     for result in pipeline:
         fps = pipeline.timing.fps(result.finished_ns)
-        image = draw(result.frame.image, result.tracks, Hud(fps, runtime=arguments.runtime))
+        image = draw(result.frame.image, result.tracks, StatusPanel(fps, runtime=arguments.runtime))
         for change in result.changes:
             track = change.track
             print(f"{result.frame.seconds:6.2f} s: {track.label} #{track.id} {change.kind}s")

@@ -23,6 +23,11 @@ class EdgeCNNError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """The message in one line, with the hint in brackets where there is one."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 class InputError(EdgeCNNError):
     """A file, a name, a shape or a value that cannot be used."""

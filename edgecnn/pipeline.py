@@ -34,7 +34,7 @@ from edgecnn.manifest import Artifact, sidecar_path
 from edgecnn.optimization.bundles.runner import ABOUT
 from edgecnn.optimization.bundles.shipping import ship
 from edgecnn.optimization.measured import answer
-from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, Timed
+from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, TimedCandidate
 from edgecnn.optimization.words import MAY_BE_FASTEST
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
@@ -161,7 +161,7 @@ def run(
     return run_outcome
 
 
-def _as_fast(outcome: OptimizationOutcome) -> list[Timed]:
+def _as_fast(outcome: OptimizationOutcome) -> list[TimedCandidate]:
     """What may be the fastest as well as the choice, the likeliest first."""
     others = [each for each in outcome.timed if each is not outcome.choice]
     close = [each for each in others if (each.chance_best or 0.0) >= MAY_BE_FASTEST]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.loop.worker_outputs import output_paths
 from edgecnn.data.base import Dataset
-from edgecnn.data.seen import SeenSamples
+from edgecnn.data.seen import TrainingOverlap
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
@@ -43,7 +43,7 @@ def accuracy_of(
     scorer: Scorer,
     dataset: Dataset,
     manifest: Manifest,
-    seen: SeenSamples | None = None,
+    seen: TrainingOverlap | None = None,
 ) -> Accuracy | None:
     """The task's metric of outputs (n, …) over the whole test split.
 

@@ -25,7 +25,7 @@ from edgecnn.benchmarking.environments import versions
 from edgecnn.benchmarking.environments.pythons import python_for
 from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
-from edgecnn.benchmarking.inputs.feeding import Feeding, RuntimeSignature
+from edgecnn.benchmarking.inputs.feeding import PreparedInputs, RuntimeSignature
 from edgecnn.benchmarking.loop import own_environment
 from edgecnn.benchmarking.loop.worker_outputs import output_paths
 from edgecnn.benchmarking.plan import record_of
@@ -58,7 +58,7 @@ LARGE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class AskedMeasurement:
+class CachedMeasurement:
     """What became of one question; `outputs` are the model's for all samples, empty without."""
 
     measurement: Measurement
@@ -77,7 +77,7 @@ class AskedMeasurement:
         return self.measurement.latency.p50 if self.measurement.latency else None
 
 
-class Questions:
+class MeasurementCache:
     """Answers in `folder`, over the test split of one data set.
 
     `part` is a digest of its samples, for a part of a set that has the digest of the whole.
@@ -100,14 +100,14 @@ class Questions:
         self._work = work
         self._protocol = protocol
         work.mkdir(parents=True, exist_ok=True)
-        self._feeding = Feeding(data, work, preprocessing)
+        self._feeding = PreparedInputs(data, work, preprocessing)
         self._n = len(data["test"])
         self.asked = 0
         """Questions that a worker answered, and not the folder."""
 
     def ask(
         self, artifact: Artifact, configuration: str, options: RuntimeOptions
-    ) -> AskedMeasurement:
+    ) -> CachedMeasurement:
         """Run all samples through `artifact` on `runtime:device`, and time it briefly."""
         options = replace(options, batch=samples_of(artifact.path, options.batch))
         folder = self._folder / self._key(artifact, configuration, options)
@@ -131,7 +131,7 @@ class Questions:
 
     def _measure(
         self, artifact: Artifact, configuration: str, options: RuntimeOptions, written: Path
-    ) -> AskedMeasurement:
+    ) -> CachedMeasurement:
         """The answer without its outputs, which lie in the folder `written`."""
         runtime, _, device = configuration.partition(":")
         row = Measurement(record_of(artifact), runtime, device, options)
@@ -167,7 +167,7 @@ class Questions:
         measured = Measurement(
             row.artifact, runtime, device, options, runs=(outcome.run,), accuracy=accuracy
         )
-        return AskedMeasurement(judge(measured, self._protocol, OutputHealth.of(outputs)))
+        return CachedMeasurement(judge(measured, self._protocol, OutputHealth.of(outputs)))
 
 
 def _place(runtime: str) -> list[Any]:
@@ -189,7 +189,7 @@ def _recorded(artifact: Artifact) -> RuntimeSignature | None:
     return RuntimeSignature(manifest.inputs, manifest.outputs) if manifest.inputs else None
 
 
-def _refused(row: Measurement, outcome: WorkerOutcome) -> AskedMeasurement:
+def _refused(row: Measurement, outcome: WorkerOutcome) -> CachedMeasurement:
     """No outputs. That lasts only where the runtime cannot run the model: what this machine lacks
     can be installed.
     """
@@ -203,7 +203,7 @@ def _refused(row: Measurement, outcome: WorkerOutcome) -> AskedMeasurement:
         hint=outcome.hint,
         cause=outcome.cause,
     )
-    return AskedMeasurement(
+    return CachedMeasurement(
         measurement, lasts=outcome.status == "unsupported" and not outcome.absent
     )
 
@@ -223,7 +223,7 @@ def _write(folder: Path, measurement: Measurement, written: Path) -> None:
         )
 
 
-def _read(folder: Path) -> AskedMeasurement | None:
+def _read(folder: Path) -> CachedMeasurement | None:
     path = folder / "measurement.json"
     if not path.exists():
         return None
@@ -233,7 +233,7 @@ def _read(folder: Path) -> AskedMeasurement | None:
         outputs = _opened(folder)
     except (InputError, FieldError, OSError, ValueError):
         return None  # damaged: asked again
-    return AskedMeasurement(measurement, outputs)
+    return CachedMeasurement(measurement, outputs)
 
 
 def _opened(folder: Path) -> tuple[npt.NDArray[Any], ...]:

@@ -116,7 +116,7 @@ def bisect(
                 progress=progress,
             )
             first, second = pair_results.measurements
-            step = judge(first, second, version, threshold)
+            step = classify_version(first, second, version, threshold)
             say(f"{version}: {step.outcome}: {step.why}")
             if step.outcome != "undecided":
                 results.append(pair_results)
@@ -186,16 +186,18 @@ def search(known: Sequence[str], attempt: Try) -> Bisection:
     )
 
 
-def judge(first: Measurement, second: Measurement, version: str, threshold: float) -> BisectionStep:
+def classify_version(
+    first: Measurement, second: Measurement, version: str, threshold: float
+) -> BisectionStep:
     """Whether a version is as good as the good one. Raises InputError where that one fails."""
-    trouble = _trouble(first)
+    trouble = first.unusable_reason
     if trouble:
         raise InputError(
             f"{first.runtime} does not run this model: {trouble}", hint="pass another --good"
         )
     if second.cause == "missing":
         return BisectionStep(version, "skipped", second.error or "it cannot be used here")
-    trouble = _trouble(second)
+    trouble = second.unusable_reason
     if trouble:
         return BisectionStep(version, "bad", trouble)
     if first.accuracy is not None and second.accuracy is not None:
@@ -230,9 +232,3 @@ def together(bisection: Bisection) -> Results:
                 apart = tuple(replace(run, round=run.round + 1_000 * number) for run in row.runs)
                 whole = whole.with_measurement(replace(row, runs=apart))
     return whole
-
-
-def _trouble(row: Measurement) -> str:
-    if row.status == "ok" and row.verdict != "INVALID":
-        return ""
-    return f"{row.verdict or row.status}: {'; '.join(row.reasons) or row.error or ''}"[:300]

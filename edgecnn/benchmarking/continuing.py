@@ -20,6 +20,7 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.preprocessing import PRESETS, Preprocessing, preprocessing_values
 from edgecnn.results import ArtifactRecord, Environment, Results
+from edgecnn.results.scored_split import scored_samples
 
 OTHERWISE = "pass --force to measure all rows again, or choose another --out"
 IDENTITY = {"board": "board", "cpu_model": "processor", "architecture": "architecture"}
@@ -163,11 +164,9 @@ def check_samples(previous: Results, data: Dataset | None) -> None:
 
 def _tested(record: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """(samples of the test split, samples that were set apart), None where they are not noted."""
-    samples = record.get("samples")
-    if not isinstance(samples, Mapping):
+    if not isinstance(record.get("samples"), Mapping):
         return None
-    names = (name for name in ("test", "validation", "train") if name in samples)
-    return samples.get(next(names, "")), record.get("set_apart") or 0
+    return scored_samples(record), record.get("set_apart") or 0
 
 
 def continued(then: Environment, now: Environment) -> Environment:

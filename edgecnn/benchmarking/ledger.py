@@ -30,10 +30,15 @@ from edgecnn.benchmarking.continuing import (
     data_record,
 )
 from edgecnn.benchmarking.environments.pythons import name_of, python_for
-from edgecnn.benchmarking.executor.configured_job import job_of, once, passes_of, with_failed
+from edgecnn.benchmarking.executor.configured_job import (
+    first_process_passes,
+    make_job,
+    single_run_protocol,
+    with_failed,
+)
 from edgecnn.benchmarking.executor.job import WorkerJob, cause_of
 from edgecnn.benchmarking.executor.process import WorkerOutcome
-from edgecnn.benchmarking.inputs.feeding import Feeding, PreparedSplit, RuntimeSignature
+from edgecnn.benchmarking.inputs.feeding import PreparedInputs, PreparedSplit, RuntimeSignature
 from edgecnn.benchmarking.inputs.foreign_signature import signature_of
 from edgecnn.benchmarking.inputs.retry import run_worker_safely
 from edgecnn.benchmarking.loop.worker_outputs import why_left_out
@@ -111,7 +116,7 @@ class Ledger:
         self._passes = passes
         self._out = out
         self._folder = folder
-        self._feeding = Feeding(data, folder, preprocessing, progress, about=about)
+        self._feeding = PreparedInputs(data, folder, preprocessing, progress, about=about)
         self._save_at = 0.0
         models = [each.artifact for each in configurations]
         record = data_record(data, models, preprocessing, about, previous)
@@ -225,7 +230,9 @@ class Ledger:
         if isinstance(samples, EdgeCNNError) or isinstance(row.python, WorkerOutcome):
             return None
         outputs = self._outputs_of(row)
-        job = job_of(row.configuration, protocol=once(self._protocol), samples=samples)
+        job = make_job(
+            row.configuration, protocol=single_run_protocol(self._protocol), samples=samples
+        )
         job = replace(job, load=Load(), outputs=str(outputs))
         outcome, row.numbers = run_worker_safely(job, row.python)
         return outputs if outcome.outputs_written else None
@@ -280,7 +287,7 @@ class Ledger:
         """
         runs = row.measurement.runs
         job = replace(
-            job_of(row.configuration, protocol=self._protocol, samples=samples),
+            make_job(row.configuration, protocol=self._protocol, samples=samples),
             made=0 if finished else len(runs),
             spent_secs=0.0 if finished else spent_secs(runs),
             probes=self._probes.sample(name_of(row.python)),
@@ -291,7 +298,7 @@ class Ledger:
         if row.outputs is None:
             job = replace(job, outputs=str(self._outputs_of(row)))
         if not runs:
-            names = passes_of(row.configuration.artifact, self._passes, samples)
+            names = first_process_passes(row.configuration.artifact, self._passes, samples)
             job = replace(job, passes=names)
         return job
 

@@ -160,6 +160,22 @@ def resolve(
     )
 
 
+def command_words(protocol: Protocol) -> tuple[str, ...]:
+    """The options of `edgecnn benchmark` that `resolve` to a protocol. Of one that no options give,
+    the nearest: they know no warm-up, no seed, and no rounds beyond a number of processes.
+    """
+    profile = protocol.name if protocol.name in PROFILES else "quick"
+    words = ["--profile", profile]
+    if replace(protocol, name=profile) == PROFILES[profile]:
+        return tuple(words)
+    for option in ("min_secs", "min_runs", "max_secs"):
+        words += [f"--{option.replace('_', '-')}", str(getattr(protocol, option))]
+    usual = PROFILES[profile]
+    if (protocol.processes, protocol.most) != (usual.processes, usual.most):
+        words += ["--processes", str(protocol.processes)]
+    return tuple(words)
+
+
 def parse_duration(text: str) -> float:
     """Seconds of a duration such as "90s", "10m", "1h30m"; a plain number is seconds.
 

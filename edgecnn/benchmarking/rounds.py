@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from edgecnn.benchmarking.baseline import FEWEST_PROBES, QuietBaseline
-from edgecnn.benchmarking.loop.contention import Best, judged
+from edgecnn.benchmarking.loop.contention import UndisturbedTimes, judged
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Measurement, Run
 
@@ -99,16 +99,16 @@ class SessionProbes:
         """The reference that earlier sessions knew of the machine."""
         return self._baseline.reference_ns(python) if self._baseline else None
 
-    def best(self, python: str) -> Best | None:
+    def best(self, python: str) -> UndisturbedTimes | None:
         """The machine's best by this session's probes and earlier ones; None before the first."""
         seen = self._seen.get(python)
-        return Best.of(seen).with_reference(self.known_ns(python)) if seen else None
+        return UndisturbedTimes.of(seen).with_reference(self.known_ns(python)) if seen else None
 
     def remember(self) -> None:
         """Keep this session's best for later ones, where it probed often enough."""
         for python, seen in self._seen.items():
             if self._baseline and len(seen) >= FEWEST_PROBES:
-                self._baseline.remember(python, Best.of(seen).reference_ns)
+                self._baseline.remember(python, UndisturbedTimes.of(seen).reference_ns)
 
     def rejudge(self, python: str, run: Run) -> Run:
         """The run with its blocks judged by all that the session saw.

@@ -57,7 +57,7 @@ def unexpected(board: str, error: Exception) -> BoardError:
     return failed
 
 
-def nonsense(board: Board) -> BoardError:
+def unreadable_answer(board: Board) -> BoardError:
     """The error for an answer that cannot be read."""
     return BoardError(
         f"{board.name}: gave an unreadable answer",
@@ -304,7 +304,7 @@ async def listen(
                     if answer is not None:
                         yield answer
                 if len(waiting) > MOST_BYTES:
-                    raise nonsense(board)
+                    raise unreadable_answer(board)
     except TimeoutError:
         raise LostError(
             f"{board.name}: no answer for {SILENCE_SECS:.0f} s", hint="is it cut off?"

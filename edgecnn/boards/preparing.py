@@ -17,11 +17,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.boards import wheel, wheels
-from edgecnn.boards.connection import ANSWER_SECS, BoardError, ask, execute, nonsense
+from edgecnn.boards.connection import ANSWER_SECS, BoardError, ask, execute, unreadable_answer
 from edgecnn.boards.health_report import FEWEST_DISK_BYTES
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.runner import ANSWER
-from edgecnn.boards.transfer import parcel, send, upload
+from edgecnn.boards.transfer import send, upload, upload_of
 from edgecnn.errors import EdgeCNNError
 from edgecnn.records import FieldError, read_field
 from edgecnn.text import shortened
@@ -257,7 +257,7 @@ async def _installed_from_here(
             hint="install the packages there and name that Python with --python",
         ) from None
     home = PurePosixPath(facts.home)
-    parcels = [parcel(path, "wheels") for path in files]
+    parcels = [upload_of(path, "wheels") for path in files]
     await send(connection, board, board.python, home, parcels)
     site = f"{folder}/lib/python{facts.python[0]}.{facts.python[1]}/site-packages"
     trouble = await _made(
@@ -299,9 +299,9 @@ def checked(board: Board, answer: Mapping[str, Any]) -> BoardFacts:
             markers=read_field(Mapping[str, str], answer.get("markers", {}), ""),
         )
     except (KeyError, IndexError, FieldError) as error:
-        raise nonsense(board) from error
+        raise unreadable_answer(board) from error
     if not facts.home.startswith("/") or not facts.executable.startswith("/"):
-        raise nonsense(board)
+        raise unreadable_answer(board)
     if facts.python[:2] < OLDEST_PYTHON:
         python_version = ".".join(map(str, facts.python[:2]))
         raise BoardError(

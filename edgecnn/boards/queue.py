@@ -45,7 +45,7 @@ class Queue:
         self._client = (
             f"{socket.gethostname()} {os.getpid()} {processes_here()} {secrets.token_hex(4)}"
         )
-        self._held: dict[int, Ticket] = {}
+        self._held: dict[int, JobLease] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._known = inventory.load()  # where boards are by now
         self._free_jobs_of_the_dead()
@@ -63,14 +63,16 @@ class Queue:
         if self.database is not None:
             self.database.close()
 
-    async def hold(self, board: Board, job: BoardJob, out: Path, *, force: bool = False) -> Ticket:
+    async def hold(
+        self, board: Board, job: BoardJob, out: Path, *, force: bool = False
+    ) -> JobLease:
         """Hold a job while it is worked on. With `force` it is a new measurement even when one of
         the same job is not done.
 
         Raises BoardError when another client works on it.
         """
         if self.database is None:
-            return Ticket(self, None, board, job, out)
+            return JobLease(self, None, board, job, out)
         digest = digest_of(board, job)
         fresh = replace(job, nonce=secrets.token_hex(8))
         document = document_of(board, fresh, out, listed=self._lists(board))
@@ -99,7 +101,7 @@ class Queue:
         document = document_of(board, job, out, listed=self._lists(board))
         self.database.enqueue(digest_of(board, job), board.name, document)
 
-    async def take(self, board: str, without: Sequence[int] = ()) -> Ticket | None:
+    async def take(self, board: str, without: Sequence[int] = ()) -> JobLease | None:
         """The oldest job for a board that nobody works on; None when there is none but those of
         the numbers in `without`.
         """
@@ -124,17 +126,17 @@ class Queue:
         """Whether a board is one of the inventory, not an address that was typed."""
         return self._known.get(board.name) == board
 
-    def _ticket(self, stored: Stored) -> Ticket:
+    def _ticket(self, stored: Stored) -> JobLease:
         board, job, out = read_document(stored.document)
         if stored.document.get("listed", True):
             board = self._known.get(board.name, board)
-        ticket = Ticket(self, stored, board, job, out)
+        ticket = JobLease(self, stored, board, job, out)
         self._held[stored.id] = ticket
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
         return ticket
 
-    def drop(self, ticket: Ticket) -> None:
+    def drop(self, ticket: JobLease) -> None:
         """Renew a job no more."""
         if ticket.stored is not None:
             self._held.pop(ticket.stored.id, None)
@@ -175,7 +177,7 @@ class Queue:
             self.database.release_all(gone)
 
 
-class Ticket:
+class JobLease:
     """A job that is held: `remote.Hold`."""
 
     def __init__(

@@ -25,12 +25,12 @@ from edgecnn.boards.connection import (
     connected,
     execute,
     listen,
-    nonsense,
+    unreadable_answer,
 )
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.job import BoardJob, digest_of_job, file_word, is_of
 from edgecnn.boards.preparing import ReadyBoard, prepare
-from edgecnn.boards.transfer import Parcel, fetch, parcel, parcels_of_model, send, upload
+from edgecnn.boards.transfer import Upload, fetch, send, upload, upload_of, uploads_of_model
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import parse_json
 from edgecnn.formats.check import digest_of
@@ -53,7 +53,7 @@ MOST_STEPS = 10_000_000
 STATES = ("absent", "queued", "running", "done", "sick", "stopped", "fetched")
 
 
-class Hold(Protocol):
+class Lease(Protocol):
     """Who works on a job holds it, so that nobody else does."""
 
     async def check(self) -> None:
@@ -65,7 +65,7 @@ class Hold(Protocol):
         """
 
 
-class Unheld:
+class NoLease:
     """Where there is no queue."""
 
     async def check(self) -> None:
@@ -83,7 +83,7 @@ async def measure(
     say: Callable[[str], None],
     *,
     force: bool = False,
-    hold: Hold | None = None,
+    hold: Lease | None = None,
     gate: AbstractAsyncContextManager[Any] | None = None,
     progress: Progress = silent,
 ) -> Results:
@@ -96,7 +96,7 @@ async def measure(
     """
     lost_at: float | None = None
     reached = False
-    work = _Work(board, job, out, hold=hold or Unheld(), say=say, progress=progress, force=force)
+    work = _Work(board, job, out, hold=hold or NoLease(), say=say, progress=progress, force=force)
     while True:
         try:
             async with AsyncExitStack() as stack:
@@ -123,7 +123,7 @@ class _Work:
         job: BoardJob,
         out: Path,
         *,
-        hold: Hold,
+        hold: Lease,
         say: Callable[[str], None],
         progress: Progress,
         force: bool,
@@ -206,8 +206,8 @@ class _Work:
         self, connection: asyncssh.SSHClientConnection, ready: ReadyBoard, folder: PurePosixPath
     ) -> None:
         """The job, and the models and files that the board does not have yet."""
-        models = {digest: parcels_of_model(path) for digest, path in self._job.models.items()}
-        files = {digest: parcel(path) for digest, path in self._job.files.items()}
+        models = {digest: uploads_of_model(path) for digest, path in self._job.models.items()}
+        files = {digest: upload_of(path) for digest, path in self._job.files.items()}
         for digest, path in self._job.models.items():
             _refuse_changed(path, digest, digest_of(path)[0])
         for digest, each in files.items():
@@ -268,7 +268,7 @@ class _Work:
     def _checked(self, status: Mapping[str, Any]) -> dict[str, Any]:
         state, code = status.get("state"), status.get("exit", 0)
         if state not in STATES or type(code) is not int:
-            raise nonsense(self._board)
+            raise unreadable_answer(self._board)
         size = status.get("bytes")
         left = type(size) is int and size > 0
         return {**status, "exit": code, "log": str(status.get("log", "")), "results": left}
@@ -380,5 +380,5 @@ def _placed(word: str, places: Mapping[str, str]) -> str:
     return word
 
 
-def _unique(parcels: Sequence[Parcel]) -> Sequence[Parcel]:
+def _unique(parcels: Sequence[Upload]) -> Sequence[Upload]:
     return list({each.place: each for each in parcels}.values())

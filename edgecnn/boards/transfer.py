@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from edgecnn.boards.connection import BoardError, JobError, LostError, ask, nonsense
+from edgecnn.boards.connection import BoardError, JobError, LostError, ask, unreadable_answer
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.runner import ANSWER
 from edgecnn.errors import InputError
@@ -74,7 +74,7 @@ print({ANSWER!r} + json.dumps({{{{"wrong": wrong}}}}))
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Upload:
     """A file that belongs at a place below a board's home."""
 
     place: str
@@ -83,7 +83,7 @@ class Parcel:
     size: int
 
 
-def parcel(path: Path, folder: str = "files", name: str = "") -> Parcel:
+def upload_of(path: Path, folder: str = "files", name: str = "") -> Upload:
     """A file under its own digest. Raises InputError when it cannot be read, or named there."""
     place = name or path.name
     try:
@@ -98,10 +98,10 @@ def parcel(path: Path, folder: str = "files", name: str = "") -> Parcel:
         size = path.stat().st_size
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    return Parcel(f"{folder}/{digest}/{place}", path, digest, size)
+    return Upload(f"{folder}/{digest}/{place}", path, digest, size)
 
 
-def parcels_of_model(path: Path) -> list[Parcel]:
+def uploads_of_model(path: Path) -> list[Upload]:
     """All files of a model, the one that names the others first, and its manifest next to it.
 
     They lie in one folder there, which is named by all of them. Raises as `model_files`.
@@ -113,12 +113,12 @@ def parcels_of_model(path: Path) -> list[Parcel]:
     named |= {file.resolve().relative_to(home).as_posix(): file for file in files[1:]}
     sidecar = sidecar_path(path)
     if sidecar.is_file():
-        own = parcel(sidecar)
+        own = upload_of(sidecar)
         digest = hashlib.sha256(f"{digest} {own.sha256}".encode()).hexdigest()
         named[sidecar.name] = sidecar
-    made = {name: parcel(file, name=name) for name, file in named.items()}
+    made = {name: upload_of(file, name=name) for name, file in named.items()}
     return [
-        Parcel(f"models/{digest}/{name}", each.path, each.sha256, each.size)
+        Upload(f"models/{digest}/{name}", each.path, each.sha256, each.size)
         for name, each in made.items()
     ]
 
@@ -128,7 +128,7 @@ async def send(
     board: Board,
     python: str,
     home: PurePosixPath,
-    parcels: Sequence[Parcel],
+    parcels: Sequence[Upload],
 ) -> None:
     """Send what is not there yet. Raises BoardError.
 
@@ -142,7 +142,7 @@ async def send(
     answer = await ask(connection, board, [python, "-"], script=script)
     said = answer.get("missing")
     if not isinstance(said, list):
-        raise nonsense(board)
+        raise unreadable_answer(board)
     missing = [place for place in by_place if place in said]
     if not missing:
         return

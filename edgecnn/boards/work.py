@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecnn.boards.connection import BoardError, JobError, TakenOverError, unexpected
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.job import BoardJob
-from edgecnn.boards.queue import Queue, Ticket
+from edgecnn.boards.queue import JobLease, Queue
 from edgecnn.boards.remote import measure
 from edgecnn.errors import EdgeCNNError
 from edgecnn.progress import Progress, silent
@@ -107,7 +107,7 @@ async def _noted(name: str, work: Awaitable[None], outcome: JobOutcome) -> None:
 
 
 async def _worked_on(
-    ticket: Ticket, gate: asyncio.Semaphore, say: Say, progress: Progress, *, force: bool = False
+    ticket: JobLease, gate: asyncio.Semaphore, say: Say, progress: Progress, *, force: bool = False
 ) -> Results:
     """The results of a job that is held; what becomes of it is noted in the queue."""
     try:

@@ -113,7 +113,7 @@ def command(
     Keys: space pause, n step, s save an image, r next runtime, m next model, e explain, q quit.
     """
     from edgecnn.errors import GateError
-    from edgecnn.vision.live import Live, LiveSettings
+    from edgecnn.vision.live import LiveRun, LiveSettings
     from edgecnn.vision.pipeline import DetectorSpec
     from edgecnn.vision.sources import parse_source
     from edgecnn.vision.sources.capture import Patience
@@ -121,7 +121,7 @@ def command(
     options.claim(record, events)
     parsed_source = parse_source(source)
     _check_outputs(record, events, parsed_source.files)
-    live = Live(
+    live = LiveRun(
         LiveSettings(
             source=parsed_source,
             choice=DetectorSpec(model, runtime),

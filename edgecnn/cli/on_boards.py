@@ -122,7 +122,7 @@ def _raise_failures(
 def _job(models: Sequence[Path], data: options.DataOptions) -> BoardJob:
     """The command that runs now as a job: its words, and the files that they name."""
     from edgecnn.boards.job import BoardJob, file_word
-    from edgecnn.boards.transfer import parcel
+    from edgecnn.boards.transfer import upload_of
     from edgecnn.cli.benchmark import command as benchmark
     from edgecnn.formats.check import digest_of
 
@@ -132,7 +132,7 @@ def _job(models: Sequence[Path], data: options.DataOptions) -> BoardJob:
     for param in _sent_options(context):
         value = values.get(param.name or "")
         if param.opts[0] in FILES and isinstance(value, str) and Path(value).is_file():
-            digest = parcel(Path(value)).sha256
+            digest = upload_of(Path(value)).sha256
             files[digest] = Path(value)
             values[str(param.name)] = file_word(digest)
     words = repetition.words(_sent_options(context), values)
@@ -159,7 +159,7 @@ def _sent_options(context: click.Context) -> list[click.Option]:
 
 def _pack_data(data: options.DataOptions, models: Sequence[Path]) -> tuple[str, Path]:
     """(digest, file) of the split that is measured, read here as the models were trained."""
-    from edgecnn.boards.transfer import parcel
+    from edgecnn.boards.transfer import upload_of
     from edgecnn.cli.datasets import load_data
     from edgecnn.data.set_apart import without_calibration
     from edgecnn.data.sources import sent
@@ -172,7 +172,7 @@ def _pack_data(data: options.DataOptions, models: Sequence[Path]) -> tuple[str, 
     path = folder / f"{dataset.sha256[:32]}.zip"
     with progress_bar() as progress:
         sent.write(dataset, path, progress=progress)
-    digest = parcel(path).sha256
+    digest = upload_of(path).sha256
     # Under its own digest: a job that waits needs these bytes, whatever is measured meanwhile.
     kept = path.replace(folder / f"{digest}.zip")
     return digest, kept

@@ -14,7 +14,7 @@ from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
-    from edgecnn.optimization.outcome import OptimizationOutcome, Timed
+    from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
     from edgecnn.progress import Progress
 
 ROWS = 12
@@ -173,7 +173,7 @@ def _print(outcome: OptimizationOutcome) -> None:
         click.echo(f"not searched: {obstacle.where}: {obstacle.why}")
 
 
-def _candidate_line(candidate: Timed) -> str:
+def _candidate_line(candidate: TimedCandidate) -> str:
     """How fast, large and accurate a file is, and how likely it is the fastest."""
     from edgecnn import numbers
 

@@ -79,7 +79,7 @@ def command(
     pairs = _with_baselines(loaded, against, machine)
     if remeasure:
         pairs = _remeasure(loaded, pairs, remeasure)
-    gate = gates.judge(pairs, against, **options.without_none(threshold=threshold))
+    gate = gates.regression_gate(pairs, against, **options.without_none(threshold=threshold))
     for each in gate.rows:
         bad = each.outcome in gates.FAILING
         color = "red" if bad else "green" if each.outcome == "faster" else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.seen import seen_samples
+from edgecnn.data.seen import overlap_mask
 from edgecnn.data.set_apart import KEY, subset
 from edgecnn.errors import InputError
 from edgecnn.feeding.inputs import is_batched, tensors_for
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLES = 256
 
 
-class Samples(Protocol):
+class SampleStream(Protocol):
     """Model inputs (1, …), one after the other; iterating again gives the same ones. A model with
     several inputs gets a tuple of them (see `source.tensors_of`).
     """
@@ -229,13 +229,13 @@ def verification_samples(
 
     Raises InputError as `calibration_samples` does.
     """
-    if dataset is None or (preprocessing is None and not dataset.names_inputs):
+    if dataset is None or (preprocessing is None and not dataset.has_named_inputs):
         values = tensor_range(preprocessing)
         ids = vocabulary_size is not None
         spec = TensorSpec("input", (None, *input_shape), "int32" if ids else "float32")
         known = vocabularies if inputs else {"input": vocabulary_size} if vocabulary_size else {}
         return RandomSamples(tuple(inputs) or (spec,), count, seed, known or {}, values)
-    split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
+    split = _first_filled(dataset, TEST_SPLITS, "verify with")
     among = _among(dataset, split, trained, seen=False)
     samples = DrawnSamples(
         dataset, split, preprocessing, count, seed, among, tuple(inputs), vocabularies or {}
@@ -250,7 +250,7 @@ def _among(
     """Samples of a split that training saw, or that it did not; None for all of them, where
     training saw none, or where none are left.
     """
-    known = None if trained is None else seen_samples(trained, dataset, split)
+    known = None if trained is None else overlap_mask(trained, dataset, split)
     if known is None or not known.any():
         return None
     return tuple(np.flatnonzero(known == seen).tolist()) or None

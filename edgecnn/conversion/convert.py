@@ -19,12 +19,12 @@ from edgecnn.conversion.calibration import (
     verification_samples,
 )
 from edgecnn.conversion.converter import ConversionJob, Converter
-from edgecnn.conversion.detectors import as_detector
+from edgecnn.conversion.detectors import complete_detector_manifest
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.parent import (
     check_feedable,
-    completed,
+    complete_manifest,
     open_parent,
     refuse_to_overwrite,
     sequence_source,
@@ -164,13 +164,13 @@ def opened(
     source, parent = open_parent(model, manifest, name, options)
     check_feedable(source, calibration)
     if isinstance(model, str | Path):
-        parent = as_detector(
+        parent = complete_detector_manifest(
             parent, source, model, dataset=calibration, preprocessing=preprocessing, about=about
         )
     calibrates = not wanted or any(target.needs_calibration for target in wanted)
     if calibration is not None and calibrates:
         calibration = set_apart(calibration)
-    parent, fed = completed(parent, source, calibration, preprocessing)
+    parent, fed = complete_manifest(parent, source, calibration, preprocessing)
     job = ConversionJob(
         source,
         parent,
@@ -248,7 +248,7 @@ def _calibration(
     seed: int,
 ) -> DrawnSamples | None:
     preprocessing = _prepared_by(parent, dataset)
-    if dataset is None or (preprocessing is None and not dataset.names_inputs):
+    if dataset is None or (preprocessing is None and not dataset.has_named_inputs):
         return None
     return calibration_samples(
         dataset,
@@ -264,4 +264,4 @@ def _calibration(
 
 def _prepared_by(parent: Manifest, dataset: Dataset | None) -> Preprocessing | None:
     """What samples go through; None for those that are what the model takes."""
-    return None if dataset is not None and dataset.names_inputs else parent.preprocessing
+    return None if dataset is not None and dataset.has_named_inputs else parent.preprocessing

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from edgecnn.conversion.calibration import DrawnSamples, Samples
+from edgecnn.conversion.calibration import DrawnSamples, SampleStream
 from edgecnn.conversion.calibration_check import CalibrationCheck, check
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.float_files import FloatFiles
@@ -18,22 +18,22 @@ from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.float_tail import (
     described,
+    needs_float_tail,
     saves,
-    wants_float_tail,
     with_float_tail,
 )
-from edgecnn.conversion.quantizers.levers import Improved
+from edgecnn.conversion.quantizers.levers import AdjustedWeights
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
 from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verification.gate import objections
-from edgecnn.conversion.verification.in_steps import in_steps
+from edgecnn.conversion.verification.in_steps import step_error_note
 from edgecnn.conversion.verification.same_numbers import FEW, check_float_file
 from edgecnn.conversion.verification.sensitivity import costliest
 from edgecnn.conversion.verification.verify import load_session, parent_objection, verify
-from edgecnn.data.seen import without_digests
+from edgecnn.data.seen import without_sample_digests
 from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
 from edgecnn.evaluation.parity_words import WORST_DB, lost, one_class, too_far
 from edgecnn.formats.recipes import recipe_in
@@ -116,7 +116,7 @@ class ConversionJob:
         parent: Manifest,
         out: Path,
         calibration: DrawnSamples | None,
-        verification: Samples,
+        verification: SampleStream,
     ) -> None:
         self.calibration = calibration
         self._source = source
@@ -178,7 +178,7 @@ class ConversionJob:
             kept = files.kept_in_float(target)
             if kept:
                 manifest = with_conversion(manifest, kept_in_float=list(kept))
-            embed_manifest(temporary, without_digests(manifest))
+            embed_manifest(temporary, without_sample_digests(manifest))
             load_session(temporary)  # the rewritten file is whole
             calibration = self._calibration_check(target)
             notes = [
@@ -222,8 +222,8 @@ class ConversionJob:
         name = target.format
         if name not in _OF_TAILS or self._source.carries(target):
             return
-        if self._source.is_dequantized and not self._source.has_float_twin(name):
-            return  # its numbers are not its parent's: `in_steps` says by how much
+        if self._source.is_dequantized and not self._source.has_float_reference(name):
+            return  # its numbers are not its parent's: `step_error_note` says by how much
         if name not in self._float_checks:
             self._float_checks[name] = None
             try:
@@ -265,7 +265,7 @@ class ConversionJob:
         """
         key = (target.format, target.spec)
         self._has_tail[key] = False
-        if target.format not in _OF_TAILS or not wants_float_tail(target.spec, before):
+        if target.format not in _OF_TAILS or not needs_float_tail(target.spec, before):
             return "", before
         kept, names = with_float_tail(target, files.float_file(target.format))
         if not names:
@@ -304,7 +304,7 @@ class ConversionJob:
         synthetic = not isinstance(self._verification, DrawnSamples)
         concerns = objections(compared, synthetic=synthetic)
         if self._source.is_dequantized and not self._source.carries(target):
-            off = in_steps(self._reference_outputs(), outputs, self._source.output_steps)
+            off = step_error_note(self._reference_outputs(), outputs, self._source.output_steps)
             if off and too_far(compared, WORST_DB) is None:  # as far as the parent rounds
                 concerns = tuple(each for each in concerns if each != too_far(compared))
             concerns = (*([off] if off else ()), *concerns)
@@ -341,7 +341,7 @@ def _check_recipe(target: Target, path: Path) -> str | None:
     return f"{target} was requested, but most of what the file stores and computes is {held}"
 
 
-def _not_rounded(done: Improved | None) -> tuple[str, ...]:
+def _not_rounded(done: AdjustedWeights | None) -> tuple[str, ...]:
     """That some layers are too large for the levers that a recipe asks for."""
     if done is None or not done.left_out:
         return ()

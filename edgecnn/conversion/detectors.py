@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.errors import EdgeCNNError
 from edgecnn.feeding.detectors import (
+    IdentifiedDetector,
     ModelOptions,
-    Recognized,
     class_names_in,
     described,
     has_head,
-    recognize,
+    identify_detector,
 )
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
 
 
-def as_detector(
+def complete_detector_manifest(
     manifest: Manifest,
     source: SourceModel,
     path: Path | str,
@@ -54,11 +54,11 @@ def as_detector(
     artifact = Artifact(path, manifest, source.sha256, 0)
     file_format = by_suffix(path)
 
-    def recognized(options: ModelOptions) -> Recognized | None:
+    def recognized(options: ModelOptions) -> IdentifiedDetector | None:
         declared = file_format.signature(path) if file_format is not None else None
         if declared is None:
             return None
-        return recognize(
+        return identify_detector(
             artifact,
             source.inputs,
             numeric_outputs(declared),
@@ -85,7 +85,7 @@ def _named(manifest: Manifest, path: Path, about: ModelOptions) -> Manifest:
     return manifest if labels == manifest.labels else replace(manifest, labels=tuple(labels))
 
 
-def _succeeds(recognized: Callable[[ModelOptions], Recognized | None]) -> bool:
+def _succeeds(recognized: Callable[[ModelOptions], IdentifiedDetector | None]) -> bool:
     """Whether the file is a detector by what it says itself: the user's names are wrong then."""
     try:
         return recognized(ModelOptions()) is not None

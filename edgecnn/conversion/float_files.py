@@ -12,8 +12,8 @@ from edgecnn.conversion.exporters.derived import DERIVED, Quantized
 from edgecnn.conversion.placing import copy_model
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
-from edgecnn.conversion.quantizers.levers import Improved, changes_weights, improve
-from edgecnn.conversion.quantizers.weighted import Weighted
+from edgecnn.conversion.quantizers.levers import AdjustedWeights, adjust_weights, changes_weights
+from edgecnn.conversion.quantizers.weighted import WeightedLayer
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.running.inference import feeds
 from edgecnn.conversion.running.loading import refuse_what_crashes
@@ -37,8 +37,8 @@ class FloatFiles:
         self._calibration = calibration
         self._made: dict[str, Path | EdgeCNNError] = {}
         self._quantized: dict[Target, Quantized] = {}
-        self._improved: dict[tuple[str, Recipe], tuple[Path, Improved]] = {}
-        self._weights: dict[tuple[str, Recipe], dict[str, Weighted]] = {}
+        self._improved: dict[tuple[str, Recipe], tuple[Path, AdjustedWeights]] = {}
+        self._weights: dict[tuple[str, Recipe], dict[str, WeightedLayer]] = {}
         self._ends: dict[Path, tflite_quantizer.Ranges] = {}
         self._drawn_in: dict[tuple[Path, str, str], tflite_quantizer.Ranges] = {}
         self._bounds: dict[tuple[Path, str, str], onnx_quantizer.Ranges] = {}
@@ -53,7 +53,7 @@ class FloatFiles:
             self._write_derived(target, path)
             return
         if self._source.carries(target):
-            self._source.write_carried(target.format, path)
+            self._source.write_quantized(target.format, path)
             return
         float_path = self.float_file(target.format)
         quantizers = {"tflite": self._quantize_tflite, "onnx": self._quantize_onnx}
@@ -83,7 +83,7 @@ class FloatFiles:
         quantized = self._quantized.get(target)
         return quantized.notes if quantized else ()
 
-    def improved(self, target: Target) -> Improved | None:
+    def improved(self, target: Target) -> AdjustedWeights | None:
         """What was done to the weights for a target that was written; None for nothing."""
         entry = self._improved.get((target.format, _of_weights(target.spec)))
         return entry[1] if entry else None
@@ -155,9 +155,9 @@ class FloatFiles:
             known = self._weights.setdefault((key[0], replace(key[1], per_layer=())), {})
             if float_path.suffix == ".onnx":
                 with onnx_quantizer.prepared(float_path) as folded:
-                    done = improve(folded, recipe, self._samples(), path, known)
+                    done = adjust_weights(folded, recipe, self._samples(), path, known)
             else:
-                done = improve(float_path, recipe, self._samples(), path, known)
+                done = adjust_weights(float_path, recipe, self._samples(), path, known)
             self._improved[key] = (path, done)
         return self._improved[key][0]
 

@@ -12,7 +12,7 @@ from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.data.base import UNLABELED
 from edgecnn.errors import InputError
-from edgecnn.feeding import must_know
+from edgecnn.feeding import require_preprocessing
 from edgecnn.keras_files import load_keras, network_name
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import Fed, Preprocessing
@@ -92,7 +92,7 @@ def refuse_to_overwrite(model: object, made: Iterable[Path]) -> None:
 
 def check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
     """Raise InputError for data of one tensor a sample where a model takes several."""
-    if dataset is None or dataset.names_inputs or len(source.inputs) == 1:
+    if dataset is None or dataset.has_named_inputs or len(source.inputs) == 1:
         return
     inputs = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
     raise InputError(
@@ -103,7 +103,7 @@ def check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
     )
 
 
-def completed(
+def complete_manifest(
     parent: Manifest,
     source: SourceModel,
     dataset: Dataset | None,
@@ -119,11 +119,11 @@ def completed(
         parent = replace(parent, preprocessing=choice.preprocessing, feeding=choice.fed)
     if dataset is None:
         return parent, None
-    must_know(choice, source.name)
+    require_preprocessing(choice, source.name)
     task = parent.task if parent.task != "unknown" else dataset.task
-    completed = replace(
+    complete_manifest = replace(
         parent,
         task="unknown" if task == UNLABELED else task,
-        labels=parent.labels or (() if dataset.own_numbers else dataset.labels),
+        labels=parent.labels or (() if dataset.labels_are_class_ids else dataset.labels),
     )
-    return completed, choice.fed
+    return complete_manifest, choice.fed

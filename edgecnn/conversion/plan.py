@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.conversion.calibration import DrawnSamples, Samples
+from edgecnn.conversion.calibration import DrawnSamples, SampleStream
 from edgecnn.conversion.exporters.derived import DERIVED
 from edgecnn.conversion.exporters.tensorflow_to_onnx import OPSET
 from edgecnn.conversion.sources.base import SourceModel
@@ -33,7 +33,7 @@ def planned_manifest(
     source: SourceModel,
     parent: Manifest,
     calibration: DrawnSamples | None,
-    verification: Samples,
+    verification: SampleStream,
 ) -> Manifest:
     """All that determines a file. Two files with equal plans are the same conversion."""
     derived = DERIVED.get(target.format)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgecnn.data.seen import without_digests
+from edgecnn.data.seen import without_sample_digests
 from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact, Manifest, sidecar_path
@@ -47,7 +47,7 @@ def _same(manifest: Manifest, plan: Manifest) -> bool:
 
 def _essence(manifest: Manifest) -> Any:
     """A manifest as JSON reads it back, without what is only known once the file is made."""
-    values = without_digests(manifest).to_dict()
+    values = without_sample_digests(manifest).to_dict()
     ignored = ("parity", "encoder_parity", "kept_in_float", "notes")
     conversion = {key: value for key, value in values["conversion"].items() if key not in ignored}
     essence = {**values, "inputs": None, "outputs": None, "conversion": conversion}

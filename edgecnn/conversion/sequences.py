@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from edgecnn.conversion.calibration import (
     DrawnSamples,
-    Samples,
+    SampleStream,
     calibration_samples,
     verification_samples,
 )
@@ -32,7 +32,7 @@ from edgecnn.conversion.quantizers.levers import changes_weights
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
 from edgecnn.conversion.targets import Target
-from edgecnn.data.seen import without_digests
+from edgecnn.data.seen import without_sample_digests
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.evaluation.parity import parity
 from edgecnn.files import atomic_path
@@ -191,7 +191,7 @@ class _SequenceConversion:
                 dataset, self._words, shape, count=min(samples, CALIBRATED), seed=seed,
                 trained=source.manifest,
             )  # fmt: skip
-        self._verification: Samples = verification_samples(
+        self._verification: SampleStream = verification_samples(
             dataset, self._words, shape, count=min(samples, COMPARED), seed=seed,
             vocabulary_size=self._words.vocabulary_size, trained=source.manifest,
         )  # fmt: skip
@@ -257,7 +257,7 @@ class _SequenceConversion:
             spec.encoder: graphs["encoder"].read_bytes(),
             spec.step: graphs["step"].read_bytes(),
         }
-        inside = without_digests(with_conversion(plan))
+        inside = without_sample_digests(with_conversion(plan))
         text = json.dumps(inside.to_dict(), separators=(",", ":"))
         with atomic_path(path) as temporary:
             write_archive(
@@ -332,7 +332,7 @@ class _SequenceConversion:
         order = [value.name for value in read_signature(float_path).inputs]
         return ([each[key] for key in order] for each in self._seen)
 
-    def _states(self, samples: Samples) -> list[Given]:
+    def _states(self, samples: SampleStream) -> list[Given]:
         """Inputs and scores of every step of greedy answers, one row each."""
         seen: list[Given] = []
         steps = KerasSteps(self._parts, seen.append)

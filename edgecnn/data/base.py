@@ -27,6 +27,7 @@ from edgecnn.preprocessing import (
     TextPreprocessing,
     VolumePreprocessing,
 )
+from edgecnn.results.scored_split import scored_split
 
 Labels = npt.NDArray[np.int64]
 UNLABELED = "unlabeled"
@@ -121,7 +122,7 @@ class Dataset:
     modality: Modality = "image"
     set_apart: int = 0
     """Samples of a set in one piece that calibrate, and count for no accuracy."""
-    own_numbers: bool = False
+    labels_are_class_ids: bool = False
     """Labels are the model's own class numbers: `labels` are these as text, no names."""
     is_part: bool = False
     """The test split is a part of the set's own, or another of its splits: what training measured
@@ -142,8 +143,8 @@ class Dataset:
 
         Raises InputError when there is none of that name.
         """
-        if split == "test" and split not in self.splits:
-            split = next((name for name in ("validation", "train") if name in self.splits), split)
+        if split == "test":
+            split = scored_split(self.splits)
         if split not in self.splits:
             raise InputError(
                 f"data set {self.name!r} has no split {split!r}",
@@ -155,7 +156,7 @@ class Dataset:
         """The right answers of a split. `class_names` are those of the model that is scored, for
         data whose classes have to be found among them. Raises InputError where they cannot be.
         """
-        own = tuple(range(len(self.labels))) if self.own_numbers else None
+        own = tuple(range(len(self.labels))) if self.labels_are_class_ids else None
         return Answers(self[split].ground_truth, self.labels, own)
 
     @property
@@ -166,7 +167,7 @@ class Dataset:
         return self.source == "arrays" and self.modality in ("signal", "volume")
 
     @property
-    def names_inputs(self) -> bool:
+    def has_named_inputs(self) -> bool:
         """Whether a sample is a mapping from the names of a model's inputs to what they take."""
         return self.modality == "tensors"
 
@@ -175,7 +176,7 @@ class Dataset:
 
         Raises InputError for a shape that samples of this modality cannot take.
         """
-        if self.names_inputs:
+        if self.has_named_inputs:
             raise InputError(
                 f"{self.name} holds what a model's inputs take: there is nothing to prepare",
                 hint="convert, verify and benchmark feed it as it is; for anything else give "
@@ -221,9 +222,9 @@ class Dataset:
         return "; ".join(parts)
 
 
-def check_recorded(dataset: Dataset, verb: str) -> None:
+def refuse_prepared_data(dataset: Dataset, verb: str) -> None:
     """Raise InputError for data that name a model's inputs, where samples are prepared."""
-    if dataset.names_inputs:
+    if dataset.has_named_inputs:
         raise InputError(
             f"{verb} takes samples as they were recorded, {dataset.name} holds what a model's "
             "inputs take",

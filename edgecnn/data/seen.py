@@ -35,7 +35,7 @@ Digests = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class SeenSamples:
+class TrainingOverlap:
     """So many of the samples were trained on; estimated where not all digests are kept."""
 
     count: int
@@ -105,9 +105,9 @@ def training_record(
     }
 
 
-def seen_in_training(
+def training_overlap(
     manifest: Manifest, dataset: Dataset, split: str = "test"
-) -> SeenSamples | None:
+) -> TrainingOverlap | None:
     """How many samples of a split the model was trained on.
 
     None where that cannot be known: a model that edgecnn did not train, or an old manifest. The
@@ -125,13 +125,13 @@ def seen_in_training(
     count = int(np.isin(digests[comparable], trained).sum())
     share = count / max(1, int(comparable.sum()))
     if share <= FEW_COPIES and split != "train" and _split_as_then(manifest, dataset):
-        return SeenSamples(0, len(tested))
+        return TrainingOverlap(0, len(tested))
     if one_in == 1:
-        return SeenSamples(count, len(tested))
-    return SeenSamples(round(share * len(tested)), len(tested), exact=False)
+        return TrainingOverlap(count, len(tested))
+    return TrainingOverlap(round(share * len(tested)), len(tested), exact=False)
 
 
-def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArray[np.bool_] | None:
+def overlap_mask(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArray[np.bool_] | None:
     """(n,): which samples of a split are known to have been trained on. None as above, and for
     the very split that was trained on: of large ones only some digests are kept.
     """
@@ -154,7 +154,7 @@ def _split_as_then(manifest: Manifest, dataset: Dataset) -> bool:
     return all(samples.get(name) == len(split) for name, split in dataset.splits.items())
 
 
-def without_digests(manifest: Manifest) -> Manifest:
+def without_sample_digests(manifest: Manifest) -> Manifest:
     """A manifest for inside of a model file, where each byte counts: they stay next to it."""
     kept_out = (KEY, "summary", "left_out", "notes")
     data = {name: value for name, value in manifest.data.items() if name not in kept_out}

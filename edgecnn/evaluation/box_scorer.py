@@ -69,7 +69,7 @@ class BoxScorer:
         try:
             self.ordered(outputs)
         except InputError as error:
-            return f"{error.message} ({error.hint})" if error.hint else error.message
+            return error.with_hint
         classes = self._classes(outputs)
         if classes == 1 or self._class_ids is not None or self._postprocessing.class_names:
             return ""

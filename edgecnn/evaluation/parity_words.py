@@ -1,6 +1,4 @@
-"""What a parity shows, in words: that a file does what its parent does, that it does not, or
-that nothing was compared.
-"""
+"""Findings of a parity check in words: equivalent outputs, different outputs, or inconclusive."""
 
 from __future__ import annotations
 
@@ -16,23 +14,22 @@ WORST_DB = 10.0
 """Below it (a third) not even an accuracy that held makes the outputs those of the parent."""
 
 
-def cannot_tell(parity: Parity) -> str | None:
-    """Why the comparison shows nothing, None where it shows something."""
+def inconclusive_reason(parity: Parity) -> str | None:
+    """Why the comparison is inconclusive; None where it is not."""
     variation = parity.variation
     if variation is None:
         return None
     if variation <= NO_VARIATION:
         return (
-            f"the parent's outputs are the same for all {parity.n} samples: nothing was compared, "
-            "parity proves nothing"
+            f"parity is inconclusive: the parent's outputs are identical for all {parity.n} samples"
         )
     follows = parity.follows_db
-    if len({part.lost for part in parity.parts}) > 1:  # a part is gone, which the others are not
+    if len({part.lost for part in parity.parts}) > 1:  # a part is lost, the others are not
         return None
     if variation <= LITTLE_VARIATION and follows is not None and follows < FOLLOWS_DB:
         return (
-            f"the parent's outputs hardly vary over {parity.n} samples (by {variation:.1g} of "
-            "their size), and not more than the file is off: parity proves nothing"
+            f"parity is inconclusive: the parent's outputs vary over {parity.n} samples by "
+            f"{variation:.1g} of their size only, no more than the file's error"
         )
     return None
 
@@ -43,8 +40,8 @@ def does_not_follow(parity: Parity) -> str | None:
     if parity.variation is None or follows is None or follows >= LOST_DB:
         return None
     return (
-        f"the file is off by as much as the parent's outputs differ between samples "
-        f"({parity.variation:.1%} of their size): nothing shows that it follows its parent"
+        "the file's error is as large as the differences between samples in the parent's outputs "
+        f"({parity.variation:.1%} of their size): the outputs appear unrelated"
     )
 
 
@@ -70,11 +67,10 @@ def too_far(parity: Parity, limit: float = PASS_DB) -> str | None:
 
 
 def one_class(parity: Parity) -> str | None:
-    """That agreement on the best class means nothing, or that a file always answers the same."""
+    """Why agreement on the best class is not meaningful, or that the file's class is constant."""
     if parity.parent_classes == 1 and parity.n > 1:
         return (
-            f"the parent answers one class for all {parity.n} samples: that the file agrees "
-            "proves nothing"
+            f"the parent answers one class for all {parity.n} samples: agreement is not meaningful"
         )
     if parity.classes == 1 and parity.n > 1:
         return f"the file answers one class for all {parity.n} samples, the parent several"
@@ -96,7 +92,7 @@ def concerns(parity: Parity) -> tuple[str, ...]:
     if parity.same_ids is not None:
         others = other_answers(parity)
         return (others,) if others else ()
-    nothing = cannot_tell(parity)
+    nothing = inconclusive_reason(parity)
     if nothing is not None:
         return (nothing,)
     gone = lost(parity)
@@ -111,13 +107,13 @@ def summary(parity: Parity) -> str:
             f"{parity.top1_agreement or 0.0:.1%} of {parity.n} answers are the parent's, "
             f"{parity.same_ids:.1%} of their ids"
         )
-    if cannot_tell(parity) is not None:
-        return "parity proves nothing: the parent's outputs hardly vary"
+    if inconclusive_reason(parity) is not None:
+        return "parity is inconclusive: the parent's outputs hardly vary"
     snr = "identical" if parity.snr_db is None else f"SNR {parity.snr_db:.1f} dB"
     agreement = parity.top1_agreement
     same = ""
     if agreement is not None:
-        same = ", top-1 says nothing (one class)"
+        same = ", top-1 not meaningful (one class)"
         if parity.parent_classes is None or parity.parent_classes > 1:
             same = f", top-1 agrees {agreement:.2%}"
     return f"max error {parity.max_abs_error:.2g}, {snr}{same}"

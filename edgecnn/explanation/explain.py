@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.seen import seen_in_training
+from edgecnn.data.seen import training_overlap
 from edgecnn.deprecation import old_arguments, old_attribute
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.evaluation.class_scorer import ClassScorer
@@ -22,7 +22,7 @@ from edgecnn.explanation.grad_cam import ClassMap, candidates, class_maps
 from edgecnn.explanation.occlusion import Occlusion, occlude
 from edgecnn.explanation.receptive_field import EffectiveField, effective_fields, noisy_copies
 from edgecnn.explanation.shift import ShiftCurve, shift_curve
-from edgecnn.explanation.subject import ExplainedModel, open_subject
+from edgecnn.explanation.subject import ExplainedModel, open_explained_model
 from edgecnn.feeding.choice import HINT
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.models.receptive_field import ReceptiveField, receptive_fields
@@ -108,7 +108,7 @@ def explain(
     if image is None:
         image, image_name = _first_image(dataset)
     subject, *relatives = (
-        open_subject(
+        open_explained_model(
             path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape, labels=labels
         )
         for path in (model, *others)
@@ -175,7 +175,7 @@ def _check_shown_alone(others: Sequence[Path], shifts: Sequence[int], samples: i
 def _invalid(subjects: Sequence[ExplainedModel], dataset: Dataset | None) -> tuple[str, ...]:
     if dataset is None:
         return ()
-    counted = [seen_in_training(one.artifact.manifest, dataset) for one in subjects]
+    counted = [training_overlap(one.artifact.manifest, dataset) for one in subjects]
     said = (seen.sentence for seen in counted if seen is not None and seen.count)
     return tuple(dict.fromkeys(said))
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgecnn.detection.heads.heat_map import HeatMap, arrange_outputs
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
-from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
+from edgecnn.feeding import ChosenPreprocessing, choose_preprocessing, infer_from_file
 from edgecnn.feeding.detectors import class_names_in
 from edgecnn.feeding.keras_model import prove
 from edgecnn.formats.layers import FileLayer, read_layers
@@ -139,7 +139,7 @@ def softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
-def open_subject(
+def open_explained_model(
     path: Path,
     *,
     allow_unsafe: bool = False,
@@ -173,9 +173,9 @@ def open_subject(
         answers = [tuple(spec.shape) for spec in session.outputs]
     sizes = _image_shape(artifact, shapes)
     _check_answers(artifact, answers)
-    proof = prove_file(path) if model is None else prove(model)
+    proof = infer_from_file(path) if model is None else prove(model)
     layout = session.inputs[0].layout if session is not None else "NHWC"
-    choice = choose(
+    choice = choose_preprocessing(
         lambda: ImagePreprocessing(*sizes),
         artifact.manifest,
         option=option,

@@ -8,10 +8,17 @@ at hand cannot.
 from __future__ import annotations
 
 from edgecnn.deprecation import old_names
-from edgecnn.feeding.choice import ChosenPreprocessing, choose, must_know
-from edgecnn.feeding.proof import Proof, prove_file, prove_front
+from edgecnn.feeding.choice import ChosenPreprocessing, choose_preprocessing, require_preprocessing
+from edgecnn.feeding.proof import InferredInput, infer_from_file, infer_from_first_operators
 
-__all__ = ["ChosenPreprocessing", "Proof", "choose", "must_know", "prove_file", "prove_front"]
+__all__ = [
+    "ChosenPreprocessing",
+    "InferredInput",
+    "choose_preprocessing",
+    "infer_from_file",
+    "infer_from_first_operators",
+    "require_preprocessing",
+]
 
 
 __getattr__ = old_names(__name__, {"Choice": "ChosenPreprocessing"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
-from edgecnn.feeding.proof import Proof
+from edgecnn.feeding.proof import InferredInput
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import (
     PRESETS,
@@ -41,12 +41,12 @@ class ChosenPreprocessing:
     fed: Fed
 
 
-def choose(
+def choose_preprocessing(
     base: Callable[[], Preprocessing],
     manifest: Manifest,
     *,
     option: str | Preprocessing | None = None,
-    proof: Proof | None = None,
+    proof: InferredInput | None = None,
     layout: str = "",
     are_tensors: bool = False,
 ) -> ChosenPreprocessing:
@@ -89,7 +89,7 @@ def choose(
     return ChosenPreprocessing(None, UNKNOWN)
 
 
-def must_know(choice: ChosenPreprocessing, name: str) -> Preprocessing | None:
+def require_preprocessing(choice: ChosenPreprocessing, name: str) -> Preprocessing | None:
     """The preprocessing of the model called `name`, None for samples that need none. Raises
     InputError, with what to say, where nothing is known.
     """
@@ -148,7 +148,9 @@ def check_option(option: str | None) -> None:
         option_file(option)
 
 
-def _recorded(known: Preprocessing, manifest: Manifest, proof: Proof | None, layout: str) -> Fed:
+def _recorded(
+    known: Preprocessing, manifest: Manifest, proof: InferredInput | None, layout: str
+) -> Fed:
     """The record in a manifest, where it has one, checked against what the model proves."""
     recorded = manifest.feeding
     source, because = (
@@ -160,7 +162,7 @@ def _recorded(known: Preprocessing, manifest: Manifest, proof: Proof | None, lay
     return in_layout(fed_with(known, source, because, conflict=conflict), layout)
 
 
-def _against(chosen: Preprocessing, proof: Proof | None) -> str:
+def _against(chosen: Preprocessing, proof: InferredInput | None) -> str:
     """What first layers say against a choice. Ranges that calibration found are not a
     contradiction: they are those of the samples.
     """

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from edgecnn.class_names import coco_names, coco_names_by_id
 from edgecnn.detection.answer import OURS
-from edgecnn.detection.heads import Clues, find_head, head_class, open_head
+from edgecnn.detection.heads import DetectorSignature, find_head, head_class, open_head
 from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.errors import InputError
-from edgecnn.feeding.choice import ChosenPreprocessing, choose
-from edgecnn.feeding.proof import Proof, prove_file
+from edgecnn.feeding.choice import ChosenPreprocessing, choose_preprocessing
+from edgecnn.feeding.proof import InferredInput, infer_from_file
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
 from edgecnn.formats.metadata import NOTHING, ModelMetadata, read_metadata
@@ -59,7 +59,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class Recognized:
+class IdentifiedDetector:
     """A detector with all that is to be known. `because` says from where the head is known."""
 
     postprocessing: Postprocessing
@@ -91,19 +91,19 @@ class Recognized:
         return made
 
 
-def recognize(
+def identify_detector(
     artifact: Artifact,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
     *,
     options: ModelOptions | None = None,
     preprocessing: str | Preprocessing | None = None,
-) -> Recognized:
+) -> IdentifiedDetector:
     """The detector that a file is, by its inputs and outputs as a runtime has them.
 
-    `preprocessing` is what the user says about images (see `choose`). Raises InputError for a
-    model that takes no image, for one whose head is not known or could be several, and for
-    names of classes that are not as many as it has.
+    `preprocessing` is what the user says about images (see `choose_preprocessing`). Raises
+    InputError for a model that takes no image, for one whose head is not known or could be
+    several, and for names of classes that are not as many as it has.
     """
     options = options or ModelOptions()
     manifest = artifact.manifest
@@ -140,10 +140,10 @@ def recognize(
             f"{artifact.name} has {classes} classes as head {made.head}, but {named} are named",
             hint="give the names of this model's classes (--labels FILE), or another --head",
         )
-    return Recognized(made, choice, because, classes)
+    return IdentifiedDetector(made, choice, because, classes)
 
 
-def _matching_head(clues: Clues, artifact: Artifact) -> Postprocessing:
+def _matching_head(clues: DetectorSignature, artifact: Artifact) -> Postprocessing:
     """The head by shapes; ours where a runtime leaves them open and the manifest is ours."""
     stated = artifact.manifest.preprocessing
     try:
@@ -225,11 +225,13 @@ def class_names_in(path: Path) -> tuple[str, ...]:
     return read_metadata(path).names
 
 
-def _clues(size: tuple[int, int], outputs: Sequence[TensorSpec], about: ModelMetadata) -> Clues:
+def _clues(
+    size: tuple[int, int], outputs: Sequence[TensorSpec], about: ModelMetadata
+) -> DetectorSignature:
     names = about.names
     if about.parts and names and names[0].casefold() in _BACKGROUND:
         names = names[1:]  # the operator counts classes behind the background
-    return Clues(
+    return DetectorSignature(
         *size,
         tuple(tuple(spec.shape[1:]) for spec in outputs),
         tuple(spec.name for spec in outputs),
@@ -245,7 +247,7 @@ def _clues(size: tuple[int, int], outputs: Sequence[TensorSpec], about: ModelMet
 
 def _with_names(
     made: Postprocessing,
-    clues: Clues,
+    clues: DetectorSignature,
     outputs: Sequence[TensorSpec],
     labels: tuple[str, ...],
 ) -> Postprocessing:
@@ -273,12 +275,14 @@ def _choose(
     makers do as a rule, for which there is `evidence`.
     """
     manifest = artifact.manifest
-    proof: Proof | None = None
+    proof: InferredInput | None = None
     if manifest.preprocessing is None or artifact.format != "keras":  # Keras is slow to load
-        proof = prove_file(artifact.path)
+        proof = infer_from_file(artifact.path)
     if proof is not None and proof.known_from != "metadata" and _agrees(proof, usual):
         proof = None
-    choice = choose(lambda: usual, manifest, option=option, proof=proof, layout=layout)
+    choice = choose_preprocessing(
+        lambda: usual, manifest, option=option, proof=proof, layout=layout
+    )
     if choice.preprocessing is None:
         choice = ChosenPreprocessing(usual, in_layout(fed_with(usual, *evidence), layout))
     if not isinstance(choice.preprocessing, ImagePreprocessing):
@@ -299,7 +303,7 @@ def _evidence(made: Postprocessing, about: ModelMetadata) -> tuple[Source, str]:
     return "family", f"{kind} take it so"
 
 
-def _agrees(proof: Proof, usual: ImagePreprocessing) -> bool:
+def _agrees(proof: InferredInput, usual: ImagePreprocessing) -> bool:
     """Whether what a file proves is what the head's makers do anyway: they also know the order of
     the colors.
     """
@@ -311,7 +315,7 @@ def _agrees(proof: Proof, usual: ImagePreprocessing) -> bool:
     return max(abs(proven[0] - own[0]), abs(proven[1] - own[1])) <= 0.02 * span
 
 
-def described(manifest: Manifest, recognized: Recognized) -> Manifest:
+def described(manifest: Manifest, recognized: IdentifiedDetector) -> Manifest:
     """A manifest with all that is known of a detector."""
     return replace(
         manifest,

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.feeding.family import family_of
-from edgecnn.feeding.proof import Proof, named
+from edgecnn.feeding.proof import InferredInput, named
 from edgecnn.feeding.ranges import expected_by
 from edgecnn.formats.front import Values, number
 
@@ -50,7 +50,7 @@ class _Front:
     """The model that holds the first learned layer."""
 
 
-def prove_file(path: Path) -> Proof | None:
+def prove_file(path: Path) -> InferredInput | None:
     """As `prove`, of a .keras file; None for one that cannot be loaded, or would run code."""
     from edgecnn.keras_files import load_keras
 
@@ -60,7 +60,7 @@ def prove_file(path: Path) -> Proof | None:
         return None
 
 
-def prove(model: keras.Model) -> Proof | None:
+def prove(model: keras.Model) -> InferredInput | None:
     """What a loaded model proves; None for several inputs, and where nothing can be seen.
 
     First layers that scale decide; without such, a network that is built as one of
@@ -74,14 +74,14 @@ def prove(model: keras.Model) -> Proof | None:
         return None
     preset = expected_by(front.scale, front.offset)
     if preset is not None:
-        return Proof("model", f"the model begins with {named(front.steps)}", preset)
+        return InferredInput("model", f"the model begins with {named(front.steps)}", preset)
     # Where it does something that is not a known scale, the family would be a guess.
     names = [] if front.steps else [operation.name for operation in _operations(front.inner)]
     family = family_of(names)
     if family is None:
         return None
     because = f"the model is built as {family.name} of keras.applications"
-    return Proof("family", because, family.preset)
+    return InferredInput("family", because, family.preset)
 
 
 def _front(model: keras.Model) -> _Front | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecnn.errors import InputError
 from edgecnn.feeding.ranges import expected_by, expected_of
-from edgecnn.formats.front import Front, read_front
+from edgecnn.formats.front import InputOperators, read_input_operators
 from edgecnn.formats.kinds import by_suffix
 from edgecnn.preprocessing import (
     ImagePreprocessing,
@@ -24,7 +24,7 @@ _MAIN_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Proof:
+class InferredInput:
     """A preset, or a mean and a deviation in pixels of 0…255, and the evidence in words."""
 
     known_from: Source
@@ -50,25 +50,25 @@ class Proof:
         return describe_values(self.applied(base))
 
 
-def prove_file(path: Path) -> Proof | None:
+def infer_from_file(path: Path) -> InferredInput | None:
     """What a model file proves; None where it proves nothing.
 
     `.tflite` and `.onnx` are read as files. A `.keras` file is loaded by Keras, unless it would
     run code; see `keras_model.prove_file`.
     """
     known = by_suffix(path)
-    prove = known.function("proof") if known else None
-    if prove is not None:
-        proof: Proof | None = prove(path)
+    infer_input = known.function("proof") if known else None
+    if infer_input is not None:
+        proof: InferredInput | None = infer_input(path)
         return proof
-    front = read_front(path)
-    return None if front is None else prove_front(front)
+    front = read_input_operators(path)
+    return None if front is None else infer_from_first_operators(front)
 
 
-def prove_front(front: Front) -> Proof | None:
+def infer_from_first_operators(front: InputOperators) -> InferredInput | None:
     """What the first operators, the quantization and the metadata of a file prove."""
     if front.mean:
-        return Proof(
+        return InferredInput(
             "metadata",
             f"the metadata in the file says (pixel − {_values_text(front.mean)}) / "
             f"{_values_text(front.std)}",
@@ -77,7 +77,7 @@ def prove_front(front: Front) -> Proof | None:
         )
     by_steps = expected_by(front.scale, front.offset)
     if by_steps is not None:
-        return Proof("model", f"the model begins with {named(front.steps)}", by_steps)
+        return InferredInput("model", f"the model begins with {named(front.steps)}", by_steps)
     if front.low is not None and front.high is not None:
         by_range = expected_of(front.low, front.high)
         what = f"{front.dtype} input" if "int" in front.dtype else "first integer tensor"
@@ -85,11 +85,11 @@ def prove_front(front: Front) -> Proof | None:
         if front.dtype in ("int8", "uint8"):
             because += f" (scale {(front.high - front.low) / 255:.3g})"
         if by_range is not None:
-            return Proof("quantization", because, by_range)
+            return InferredInput("quantization", because, by_range)
         if max(abs(front.low + 128), abs(front.high - 127)) < 1.5:  # a pixel kept in an int8
-            return Proof("quantization", because, mean=(128.0,), std=(1.0,))
+            return InferredInput("quantization", because, mean=(128.0,), std=(1.0,))
     if front.dtype == "uint8" and front.low is None:
-        return Proof("quantization", "its input is uint8 without a scale", "raw")
+        return InferredInput("quantization", "its input is uint8 without a scale", "raw")
     return None
 
 

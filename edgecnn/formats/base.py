@@ -18,7 +18,7 @@ from edgecnn.formats.external import ExternalRange
 from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
-    from edgecnn.formats.front import Front
+    from edgecnn.formats.front import InputOperators
     from edgecnn.formats.layers import FileLayer
     from edgecnn.formats.metadata import ModelMetadata
 
@@ -77,7 +77,7 @@ class Format(ABC):
         return ""
 
     @classmethod
-    def front(cls, path: Path) -> Front | None:  # noqa: ARG003
+    def front(cls, path: Path) -> InputOperators | None:  # noqa: ARG003
         """See `front.read_front`."""
         return None
 

@@ -22,7 +22,7 @@ _CHANNELS_AT_MOST = 4096
 
 
 @dataclass(frozen=True)
-class Front:
+class InputOperators:
     """The input x becomes x × scale + offset (one value, or one a channel) by `steps`.
 
     `low` and `high` are the real values that an integer input, or the first integer tensor,
@@ -39,17 +39,17 @@ class Front:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
-    def times(self, factor: Values, name: str) -> Front:
+    def times(self, factor: Values, name: str) -> InputOperators:
         """Behind a multiplication."""
         return replace(
             self, scale=self.scale * factor, offset=self.offset * factor, steps=(*self.steps, name)
         )
 
-    def plus(self, added: Values, name: str) -> Front:
+    def plus(self, added: Values, name: str) -> InputOperators:
         """Behind an addition."""
         return replace(self, offset=self.offset + added, steps=(*self.steps, name))
 
-    def ranged(self, low: float, high: float) -> Front:
+    def ranged(self, low: float, high: float) -> InputOperators:
         """With the values that an integer tensor behind the steps can hold, as input values.
 
         Kept as it is where an earlier tensor said so, and where steps treat channels unequally.
@@ -63,7 +63,7 @@ class Front:
         return replace(self, low=ends[0], high=ends[1])
 
 
-def read_front(path: Path) -> Front | None:
+def read_input_operators(path: Path) -> InputOperators | None:
     """What a model file does to its input before its first learned layer.
 
     None for a format whose graph is not read, for a model with several inputs, and for a file
@@ -78,7 +78,9 @@ def read_front(path: Path) -> Front | None:
         return None
 
 
-def stepped(front: Front, operation: str, value: Values, *, constant_first: bool) -> Front | None:
+def stepped(
+    front: InputOperators, operation: str, value: Values, *, constant_first: bool
+) -> InputOperators | None:
     """`front` behind an elementwise operation (add, sub, mul, div) with a constant.
 
     None for an operation that is not a scale and an offset (a constant divided by the input).

@@ -12,7 +12,7 @@ from edgecnn.formats.external import ExternalRange
 from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
-    from edgecnn.formats.front import Front
+    from edgecnn.formats.front import InputOperators
     from edgecnn.formats.layers import FileLayer
     from edgecnn.formats.metadata import ModelMetadata
 
@@ -21,7 +21,7 @@ READERS = ("check", "signature", "recipe", "front", "metadata", "ids", "layers",
 """The modules of a format's package that answer: imported by name, so that no source shows it."""
 
 
-class FormatOfReaders(Format):
+class ModularFormat(Format):
     """A format that answers every question of `Format`, each in a module of the package that it
     stands in, which is imported when the question is asked: whoever lists the formats imports none.
     """
@@ -47,8 +47,8 @@ class FormatOfReaders(Format):
         return recipe
 
     @classmethod
-    def front(cls, path: Path) -> Front | None:
-        front: Front | None = cls._reader("front", "read")(path)
+    def front(cls, path: Path) -> InputOperators | None:
+        front: InputOperators | None = cls._reader("front", "read")(path)
         return front
 
     @classmethod

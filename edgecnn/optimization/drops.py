@@ -148,7 +148,7 @@ def drop_of_shares(
     )
 
 
-class Judge:
+class DropEstimator:
     """Compares outputs for one data set's test split with the parent's outputs for it."""
 
     def __init__(

@@ -21,8 +21,8 @@ from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.data.base import Dataset
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.outcome import Timed
-from edgecnn.optimization.tried import Tried
+from edgecnn.optimization.outcome import TimedCandidate
+from edgecnn.optimization.tried import SearchCandidate
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.reporting.comparison.pairing import times_of
@@ -58,11 +58,11 @@ class RaceSetup:
     progress: Progress = silent
 
 
-def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
+def undominated(good: Sequence[SearchCandidate], goal: Goal) -> list[SearchCandidate]:
     """What may race: nothing that is roughly half as fast as another, but always what is left when
     the claim refuses all others (`_fallbacks`).
     """
-    costs: Mapping[str, Callable[[Tried], float | None]] = {
+    costs: Mapping[str, Callable[[SearchCandidate], float | None]] = {
         "latency": lambda each: each.rough_ms,
         "size": lambda each: each.artifact.size_bytes,
         "memory": lambda each: each.peak_bytes,
@@ -70,7 +70,7 @@ def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
     cost = costs[goal.objective]
     limit = goal.max_latency_ms or float("inf")
 
-    def rank(each: Tried) -> tuple[bool, float]:
+    def rank(each: SearchCandidate) -> tuple[bool, float]:
         return (each.rough_ms or 0.0) > limit, cost(each) or float("inf")
 
     ranked = sorted(good, key=rank)
@@ -81,7 +81,7 @@ def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
     return [*kept, *(each for each in _fallbacks(ranked) if each not in kept)]
 
 
-def _fallbacks(ranked: Sequence[Tried]) -> list[Tried]:
+def _fallbacks(ranked: Sequence[SearchCandidate]) -> list[SearchCandidate]:
     """Of files, best first: the best one that computes in float32, and the safest of all. They
     differ where a runtime computes float files in bfloat16.
     """
@@ -91,7 +91,7 @@ def _fallbacks(ranked: Sequence[Tried]) -> list[Tried]:
     return plain if safest is None or safest in plain else [*plain, safest]
 
 
-def measured(good: Sequence[Tried], goal: Goal, track: RaceSetup) -> list[Timed]:
+def measured(good: Sequence[SearchCandidate], goal: Goal, track: RaceSetup) -> list[TimedCandidate]:
     """The finalists with their latency, measured in the same rounds."""
     entered = undominated(good, goal)
     places = {_place(each, threads) for each in entered for threads in track.threads}
@@ -101,7 +101,9 @@ def measured(good: Sequence[Tried], goal: Goal, track: RaceSetup) -> list[Timed]
         places = _fastest(raced, places, goal)
     rows = _rows(entered, places, track)
     sure = chances([row for _, row in rows])
-    return [Timed(tried, row, chance) for (tried, row), chance in zip(rows, sure, strict=True)]
+    return [
+        TimedCandidate(tried, row, chance) for (tried, row), chance in zip(rows, sure, strict=True)
+    ]
 
 
 def _short(protocol: Protocol) -> Protocol | None:
@@ -119,7 +121,7 @@ def _short(protocol: Protocol) -> Protocol | None:
 
 
 def _fastest(
-    raced: Sequence[tuple[Tried, Measurement]], places: set[Place], goal: Goal
+    raced: Sequence[tuple[SearchCandidate, Measurement]], places: set[Place], goal: Goal
 ) -> set[Place]:
     """The rows near the fastest of the race that fit into memory, and the best ones of the
     fallbacks.
@@ -144,8 +146,8 @@ def _fits(row: Measurement, goal: Goal) -> bool:
 
 
 def _rows(
-    finalists: Sequence[Tried], places: set[Place], track: RaceSetup
-) -> list[tuple[Tried, Measurement]]:
+    finalists: Sequence[SearchCandidate], places: set[Place], track: RaceSetup
+) -> list[tuple[SearchCandidate, Measurement]]:
     """Interleaved rounds of the places, going on from those in the results file."""
     of = {(each.artifact.sha256, each.configuration): each for each in finalists}
 
@@ -194,7 +196,7 @@ def _place_of(row: Measurement) -> Place:
     return row.artifact.sha256, row.configuration, row.options.threads
 
 
-def _place(tried: Tried, threads: int) -> Place:
+def _place(tried: SearchCandidate, threads: int) -> Place:
     return tried.artifact.sha256, tried.configuration, threads
 
 
@@ -203,8 +205,8 @@ def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
 
 
 def in_order(
-    timed: Sequence[Timed], goal: Goal, rows: Sequence[Row] | None = None
-) -> Iterator[Timed]:
+    timed: Sequence[TimedCandidate], goal: Goal, rows: Sequence[Row] | None = None
+) -> Iterator[TimedCandidate]:
     """What keeps the limits, best first, by the function that the report chooses by. What the
     search let pass has kept the budget on its samples, so that the drop is not judged here once
     more. `rows` are those of the report, one for each, where they were collected already.
@@ -243,7 +245,9 @@ def chances(rows: Sequence[Measurement]) -> list[float | None]:
     return probabilities
 
 
-def with_rivals(choice: Timed, others: Sequence[Timed]) -> tuple[Timed, ...]:
+def with_rivals(
+    choice: TimedCandidate, others: Sequence[TimedCandidate]
+) -> tuple[TimedCandidate, ...]:
     """The choice, then what competes with it, each with its chance to be the fastest of these."""
     rows = [choice, *others]
     probabilities = chances([each.measurement for each in rows])

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
-from edgecnn.feeding.choice import choose
+from edgecnn.feeding.choice import choose_preprocessing
 from edgecnn.feeding.detectors import (
     ModelOptions,
     class_names_in,
     described,
     has_head,
-    recognize,
+    identify_detector,
 )
-from edgecnn.feeding.proof import prove_file
+from edgecnn.feeding.proof import infer_from_file
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 from edgecnn.runtimes.base import Session
@@ -43,7 +43,7 @@ def understood(
         return artifact
     if about.head or headless or manifest.task in ("unknown", "detection"):
         try:
-            detector = recognize(
+            detector = identify_detector(
                 artifact,
                 session.inputs,
                 session.outputs,
@@ -80,11 +80,11 @@ def _other(
         height, width, channels = sizes
         return ImagePreprocessing(height, width, channels)
 
-    choice = choose(
+    choice = choose_preprocessing(
         base,
         manifest,
         option=option,
-        proof=prove_file(artifact.path),
+        proof=infer_from_file(artifact.path),
         layout=spec.layout,
         are_tensors=dataset is not None and dataset.are_tensors,
     )

@@ -16,14 +16,14 @@ from edgecnn.optimization.bundles.bundle import NOT_BUNDLED
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.finalists import in_order, with_rivals
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.outcome import OptimizationOutcome, Timed
-from edgecnn.optimization.tried import Tried
+from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
+from edgecnn.optimization.tried import SearchCandidate
 from edgecnn.reporting.baselines import accuracy_baseline
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Accuracy, Measurement, Results
 from edgecnn.results.accuracy_drop import SURE, AccuracyDrop
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 
 REFUSED_NAMED = 2
 """Faster files of which it is said why they were not taken."""
@@ -40,7 +40,7 @@ def answer(
     goal = goal or Goal()
     rows = collect([results])
     parent = _parent(results, rows)
-    if parent is None or parent.accuracy is None or proves_nothing(parent.accuracy):
+    if parent is None or parent.accuracy is None or uninformative_reason(parent.accuracy):
         return None
     files = {artifact.sha256: artifact for artifact in artifacts}
     candidates = [
@@ -63,12 +63,14 @@ def answer(
         claim=None,
         tried=tuple(tried for _, tried in candidates),
     )
-    timed = [Timed(tried, tried.measurement) for _, tried in candidates if tried.measurement]
+    timed = [
+        TimedCandidate(tried, tried.measurement) for _, tried in candidates if tried.measurement
+    ]
     return _claimed(base, timed, [row for row, _ in candidates])
 
 
 def _claimed(
-    base: OptimizationOutcome, timed: Sequence[Timed], rows: Sequence[Row]
+    base: OptimizationOutcome, timed: Sequence[TimedCandidate], rows: Sequence[Row]
 ) -> OptimizationOutcome:
     goal = base.goal
     refused: list[str] = []
@@ -98,7 +100,7 @@ def _claimed(
         timed=tuple(timed),
         nearest=words.nearest(base.tried, goal),
         sentences=(
-            f"no file is shown to meet the goal: {goal.words}",
+            f"no file provably meets the goal: {goal.words}",
             *refused[:REFUSED_NAMED],
         ),
         ways_out=(
@@ -107,7 +109,9 @@ def _claimed(
     )
 
 
-def _rivals(choice: Timed, timed: Sequence[Timed], goal: Goal) -> tuple[Timed, ...]:
+def _rivals(
+    choice: TimedCandidate, timed: Sequence[TimedCandidate], goal: Goal
+) -> tuple[TimedCandidate, ...]:
     """The choice, then all else that would have been accepted, each with its chance to be the
     fastest.
     """
@@ -132,9 +136,9 @@ def _parent(results: Results, rows: Sequence[Row]) -> Measurement | None:
 
 def _tried(
     artifact: Artifact, measured: Measurement, drop: AccuracyDrop | None, parent: Accuracy
-) -> Tried:
+) -> SearchCandidate:
     peak = measured.memory["peak_rss_bytes"]
-    return Tried(
+    return SearchCandidate(
         artifact,
         PRESETS.get(artifact.manifest.recipe, Recipe()),
         measured.configuration,

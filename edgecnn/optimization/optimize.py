@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgecnn.benchmarking.ask import Questions
+from edgecnn.benchmarking.ask import MeasurementCache
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.sources.kinds import located
-from edgecnn.data.base import Dataset, Split, check_recorded
+from edgecnn.data.base import Dataset, Split, refuse_prepared_data
 from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
@@ -23,7 +23,7 @@ from edgecnn.manifest import Manifest
 from edgecnn.optimization import words
 from edgecnn.optimization.checks import check_settings, known_artifact, refuse_sequences
 from edgecnn.optimization.claim_order import claim_order, judge_in_order
-from edgecnn.optimization.drops import BoundedDrop, Judge
+from edgecnn.optimization.drops import BoundedDrop, DropEstimator
 from edgecnn.optimization.finalists import RaceSetup, in_order, measured, with_rivals
 from edgecnn.optimization.folder import (
     ANSWERS_FOLDER,
@@ -35,16 +35,16 @@ from edgecnn.optimization.folder import (
 )
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import SAMPLES
-from edgecnn.optimization.outcome import OptimizationOutcome, Timed
+from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
 from edgecnn.optimization.parts import DataParts, divide
 from edgecnn.optimization.search import Search
 from edgecnn.optimization.space import ConfigurationSpace, devices, explore
-from edgecnn.optimization.tried import SearchState, Tried
+from edgecnn.optimization.tried import SearchCandidate, SearchState
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
 from edgecnn.results.accuracy_drop import too_few
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 from edgecnn.system import scratch
 from edgecnn.system.claims import exclusive
 
@@ -89,7 +89,7 @@ def optimize(
     folder that holds another optimization (unless `force`).
     """
     started = time.monotonic()
-    check_recorded(data, "optimize")
+    refuse_prepared_data(data, "optimize")
     devices(settings.runtimes)
     check_settings(settings)
     model = Path(located(model))
@@ -175,7 +175,7 @@ class _OptimizationRun:
     def outcome(self) -> OptimizationOutcome:
         parts, goal = self._parts, self._settings.goal
         reference, judge = self._judge(parts.search)
-        nothing = proves_nothing(judge.parent) if judge.parent else None
+        nothing = uninformative_reason(judge.parent) if judge.parent else None
         if judge.parent is None or nothing:
             raise InputError(
                 nothing or f"the model's outputs are not answers to these data: {judge.refusal}",
@@ -214,19 +214,19 @@ class _OptimizationRun:
             return None
         state, best = self._search.state, self._search.best()
         sentence = (
-            f"interrupted; best so far, roughly timed and not claimed: {best.name}"
+            f"interrupted; best so far (estimated latency, accuracy not verified): {best.name}"
             if best
-            else "interrupted before anything kept the goal"
+            else "interrupted before any file met the goal"
         )
         return replace(self._base(state), interrupted=True, nearest=best, sentences=(sentence,))
 
-    def _judge(self, data: Dataset) -> tuple[list[npt.NDArray[Any]], Judge]:
+    def _judge(self, data: Dataset) -> tuple[list[npt.NDArray[Any]], DropEstimator]:
         """The parent's outputs for a test split, and what compares others with them."""
         manifest = self._converter.parent
         preprocessing = manifest.preprocessing
         assert preprocessing is not None  # with data nobody gets here without
         reference = self._converter.reference(self._tensors(data["test"], None))
-        return reference, Judge(data, manifest, preprocessing, reference)
+        return reference, DropEstimator(data, manifest, preprocessing, reference)
 
     def _tensors(self, split: Split, most: int | None) -> Iterator[npt.NDArray[Any]]:
         preprocessing = self._converter.parent.preprocessing
@@ -234,8 +234,8 @@ class _OptimizationRun:
         for index in range(len(split) if most is None else min(most, len(split))):
             yield preprocessing(split.samples[index])[None]
 
-    def _questions(self, data: Dataset, name: str) -> Questions:
-        return Questions(
+    def _questions(self, data: Dataset, name: str) -> MeasurementCache:
+        return MeasurementCache(
             self._out / ANSWERS_FOLDER / name,
             data,
             self._work / name,
@@ -243,7 +243,7 @@ class _OptimizationRun:
             part=self._parts.digests[name],
         )
 
-    def _timed(self, good: Sequence[Tried]) -> list[Timed]:
+    def _timed(self, good: Sequence[SearchCandidate]) -> list[TimedCandidate]:
         """Latency of the finalists in interleaved rounds, with samples of the search."""
         settings = self._settings
         # Further rounds would narrow the interval of each row; the choice asks for their order.
@@ -258,7 +258,7 @@ class _OptimizationRun:
         )
         return measured(good, settings.goal, track)
 
-    def _claimed(self, state: SearchState, timed: Sequence[Timed]) -> OptimizationOutcome:
+    def _claimed(self, state: SearchState, timed: Sequence[TimedCandidate]) -> OptimizationOutcome:
         """Judge the measured on the claim's samples, the safest first, as far as each is shown to
         keep the budget; the last of these, which is the best, is the choice.
         """
@@ -272,7 +272,7 @@ class _OptimizationRun:
             return self._unmeasured(base, state)
         steps = claim_order(ranked, lambda each: each.tried.risk(len(data["test"])))
 
-        def claim_of(number: int, one: Timed) -> BoundedDrop | None:
+        def claim_of(number: int, one: TimedCandidate) -> BoundedDrop | None:
             self._progress("claim", number, len(steps), one.name)
             options = RuntimeOptions(threads=one.threads)
             answer = questions.ask(one.tried.artifact, one.tried.configuration, options)
@@ -309,10 +309,10 @@ class _OptimizationRun:
         self,
         base: OptimizationOutcome,
         state: SearchState,
-        first: tuple[Timed, BoundedDrop] | None,
+        first: tuple[TimedCandidate, BoundedDrop] | None,
         refused: Sequence[str],
     ) -> OptimizationOutcome:
-        """Nothing was shown to keep the budget: too much is lost, or the samples are too few."""
+        """No file provably keeps the budget: too much is lost, or the samples are too few."""
         goal = self._settings.goal
         if first is None:
             return self._none(state, base)
@@ -322,7 +322,7 @@ class _OptimizationRun:
             choice=choice,
             claim=claim,
             nearest=choice.tried,
-            sentences=(f"no file is shown to meet the goal: {goal.words}", *refused),
+            sentences=(f"no file provably meets the goal: {goal.words}", *refused),
             ways_out=tuple(words.ways_out(state.tried, goal)),
             changes=tuple(words.changes(choice, state.tried, goal, claim.n)),
         )
@@ -332,9 +332,9 @@ class _OptimizationRun:
         goal = self._settings.goal
         invalid = all(each.measurement.verdict == "INVALID" for each in base.timed)
         begin = (
-            "no latency could be measured that counts"
+            "no valid latency was measured"
             if invalid
-            else f"no file meets the goal when it is measured in full: {goal.words}"
+            else f"no file meets the goal in the full measurement: {goal.words}"
         )
         return replace(
             base,

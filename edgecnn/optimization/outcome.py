@@ -11,7 +11,7 @@ from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import LayerCost
 from edgecnn.optimization.space import Obstacle
-from edgecnn.optimization.tried import SearchStep, Tried
+from edgecnn.optimization.tried import SearchCandidate, SearchStep
 from edgecnn.results import Measurement
 
 SCHEMA_VERSION = 1
@@ -19,10 +19,10 @@ ANSWER_FILE = "answer.json"
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedCandidate:
     """A finalist with its latency, measured in the same rounds as the others'."""
 
-    tried: Tried
+    tried: SearchCandidate
     measurement: Measurement
     chance_best: float | None = None
     """How often it is the fastest when the rounds are drawn again; None below three rounds."""
@@ -69,14 +69,14 @@ class OptimizationOutcome:
     model: str
     parts: Mapping[str, Any]
     accepted: bool
-    choice: Timed | None
+    choice: TimedCandidate | None
     claim: BoundedDrop | None
-    nearest: Tried | None = None
+    nearest: SearchCandidate | None = None
     sentences: tuple[str, ...] = ()
     ways_out: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
-    timed: tuple[Timed, ...] = ()
-    tried: tuple[Tried, ...] = ()
+    timed: tuple[TimedCandidate, ...] = ()
+    tried: tuple[SearchCandidate, ...] = ()
     path: tuple[SearchStep, ...] = ()
     costs: Mapping[str, Sequence[LayerCost]] = field(default_factory=dict)
     obstacles: tuple[Obstacle, ...] = ()

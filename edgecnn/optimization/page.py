@@ -12,8 +12,8 @@ from edgecnn import numbers
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.files import write_text_atomically
 from edgecnn.optimization.finalists import in_order
-from edgecnn.optimization.outcome import OptimizationOutcome, Timed
-from edgecnn.optimization.tried import Tried, snr_db
+from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
+from edgecnn.optimization.tried import SearchCandidate, snr_db
 from edgecnn.reporting import html
 from edgecnn.results import Results
 from edgecnn.selection import Constraints
@@ -50,7 +50,7 @@ def of_report(outcome: OptimizationOutcome, results: Results | None) -> tuple[Re
     return results, replace(limits, drop=None) if outcome.accepted else limits
 
 
-def _not_refused(outcome: OptimizationOutcome) -> list[Timed]:
+def _not_refused(outcome: OptimizationOutcome) -> list[TimedCandidate]:
     """The finalists without those that rank before an accepted choice: the claim refused them."""
     ranked = list(in_order(outcome.timed, outcome.goal)) if outcome.accepted else []
     places = [place for place, each in enumerate(ranked) if each is outcome.choice]
@@ -95,11 +95,11 @@ def section(outcome: OptimizationOutcome) -> dict[str, Any]:
     }
 
 
-def _in_order(tried: Sequence[Tried]) -> list[Tried]:
+def _in_order(tried: Sequence[SearchCandidate]) -> list[SearchCandidate]:
     return sorted(tried, key=lambda each: (bool(each.problem), each.rough_ms or float("inf")))
 
 
-def _front(tried: Sequence[Tried]) -> set[int]:
+def _front(tried: Sequence[SearchCandidate]) -> set[int]:
     """Those that nothing beats in latency without losing more, by their place."""
     known = [
         (each.rough_ms, each.drop.points, place)
@@ -115,7 +115,10 @@ def _front(tried: Sequence[Tried]) -> set[int]:
 
 
 def _row(
-    tried: Tried, timed: dict[tuple[str, str], Timed], front: set[int], outcome: OptimizationOutcome
+    tried: SearchCandidate,
+    timed: dict[tuple[str, str], TimedCandidate],
+    front: set[int],
+    outcome: OptimizationOutcome,
 ) -> dict[str, Any]:
     timing = timed.get((tried.artifact.sha256, tried.configuration))
     place = next(index for index, each in enumerate(outcome.tried) if each is tried)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, calibrating_samples
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.seen import Digests, digests_of, seen_in_training, seen_samples
+from edgecnn.data.seen import Digests, digests_of, overlap_mask, training_overlap
 from edgecnn.data.set_apart import set_apart, subset
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
@@ -131,10 +131,10 @@ def _unseen(trained: Manifest, dataset: Dataset, split: str) -> tuple[Chosen, in
     Raises InputError where training saw all of them, or some that cannot be identified:
     of many training samples only some digests are kept.
     """
-    count = seen_in_training(trained, dataset, split)
+    count = training_overlap(trained, dataset, split)
     if count is not None and count.count and (not count.exact or count.count == count.of):
         raise InputError(f"{dataset.name}: {count.sentence}")
-    seen = seen_samples(trained, dataset, split)
+    seen = overlap_mask(trained, dataset, split)
     if seen is None or seen.all():
         return np.ones(len(dataset[split]), np.bool_), 0
     return ~seen, int(seen.sum())

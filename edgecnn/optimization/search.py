@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.ask import AskedMeasurement, Questions
+from edgecnn.benchmarking.ask import CachedMeasurement, MeasurementCache
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import Target, has_every_recipe
 from edgecnn.errors import EdgeCNNError
 from edgecnn.manifest import Artifact
-from edgecnn.optimization.drops import BoundedDrop, Judge
+from edgecnn.optimization.drops import BoundedDrop, DropEstimator
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import LayerCost, fewest_kept, ranked
 from edgecnn.optimization.space import CALIBRATIONS, ConfigurationSpace, whole_recipes
-from edgecnn.optimization.tried import SearchState, SearchStep, Tried
+from edgecnn.optimization.tried import SearchCandidate, SearchState, SearchStep
 from edgecnn.optimization.words import CLEARLY, decibels, found_of
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
@@ -52,8 +52,8 @@ class Search:
         converter: Converter,
         space: ConfigurationSpace,
         goal: Goal,
-        questions: Questions,
-        judge: Judge,
+        questions: MeasurementCache,
+        judge: DropEstimator,
         *,
         samples: Sequence[npt.NDArray[Any]],
         reference: Sequence[npt.NDArray[Any]],
@@ -87,7 +87,7 @@ class Search:
         self._progress("search", self._done, self._done, self._best_so_far())
         return self.state
 
-    def keeps(self, tried: Tried, *, drop: bool = True) -> bool:
+    def keeps(self, tried: SearchCandidate, *, drop: bool = True) -> bool:
         """Whether a configuration meets the goal, as far as the search knows: the claim's
         samples are expected to show its drop. A rough latency may be twice the limit, and with
         several thread counts says nothing about it.
@@ -117,7 +117,7 @@ class Search:
             return drop.points <= self._goal.max_drop
         return drop.expected(self._claimed) <= self._goal.max_drop + 1e-9
 
-    def _format(self, file_format: str) -> list[Tried]:
+    def _format(self, file_format: str) -> list[SearchCandidate]:
         """Ask about the usual recipes of a format; the int8 files that lose too much."""
         lossy = self._integers(file_format)
         for name, recipe in whole_recipes(file_format):
@@ -132,7 +132,7 @@ class Search:
                     self._ask(made, recipe, configuration)
         return lossy
 
-    def _integers(self, file_format: str) -> list[Tried]:
+    def _integers(self, file_format: str) -> list[SearchCandidate]:
         """Ask about int8 everywhere; where it loses too much. Ranges are the plain ones unless
         these lose too much: others cost nothing at inference, so that only accuracy asks for them.
         """
@@ -149,7 +149,9 @@ class Search:
             return lossy
         return self._lossy(*best, [tried.configuration for tried in lossy])
 
-    def _lossy(self, artifact: Artifact, recipe: Recipe, where: Sequence[str]) -> list[Tried]:
+    def _lossy(
+        self, artifact: Artifact, recipe: Recipe, where: Sequence[str]
+    ) -> list[SearchCandidate]:
         candidates = [self._ask(artifact, recipe, each) for each in where]
         return [
             tried
@@ -198,19 +200,19 @@ class Search:
         on_cpu = parse_configuration(configuration)[1] == "cpu"
         return int8_wins and (recipe == "dynamic_int8" or (recipe == "float16" and on_cpu))
 
-    def _may_be_best(self, tried: Tried) -> bool:
+    def _may_be_best(self, tried: SearchCandidate) -> bool:
         """Whether what loses too much costs less than the best that does not, by a brief look."""
         best = self.best()
         return best is None or self.cost(tried) < CLEARLY * self.cost(best)
 
-    def _worth_mending(self, tried: Tried) -> bool:
+    def _worth_mending(self, tried: SearchCandidate) -> bool:
         good = [self.cost(each) for each in self.state.tried if self.keeps(each)]
         better = not good or self.cost(tried) * WORTH_MENDING < min(good)
         if not better:
             self._say("skip", tried.name, "loses too much, and repaired it would not be the best")
         return better and self.keeps(tried, drop=False)
 
-    def cost(self, tried: Tried) -> float:
+    def cost(self, tried: SearchCandidate) -> float:
         """What the objective wants little of."""
         costs = {
             "latency": tried.rough_ms,
@@ -220,7 +222,7 @@ class Search:
         cost = costs[self._goal.objective]
         return float("inf") if cost is None else cost
 
-    def _mend(self, file_format: str, lossy: Tried) -> None:
+    def _mend(self, file_format: str, lossy: SearchCandidate) -> None:
         """Better weights first, then single layers in float32."""
         recipe = self._levers(file_format, lossy)
         current = self._latest(recipe, lossy)
@@ -261,7 +263,7 @@ class Search:
             return True
         return drop.may_show(self._goal.max_drop, self._claimed)
 
-    def _levers(self, file_format: str, lossy: Tried) -> Recipe:
+    def _levers(self, file_format: str, lossy: SearchCandidate) -> Recipe:
         """The recipe with each lever that brings this runtime's outputs nearer to the parent's."""
         recipe = lossy.recipe
         noise = lossy.noise if lossy.noise is not None else float("inf")
@@ -285,7 +287,7 @@ class Search:
                 break
         return recipe
 
-    def _latest(self, recipe: Recipe, lossy: Tried) -> Tried:
+    def _latest(self, recipe: Recipe, lossy: SearchCandidate) -> SearchCandidate:
         """What was found of this recipe where `lossy` was asked about."""
         return next(
             (
@@ -328,7 +330,7 @@ class Search:
             self._say("skip", str(target), outcome.error or outcome.status)
         return outcome.artifact
 
-    def _ask(self, artifact: Artifact, recipe: Recipe, configuration: str) -> Tried:
+    def _ask(self, artifact: Artifact, recipe: Recipe, configuration: str) -> SearchCandidate:
         previous = next(
             (
                 tried
@@ -350,10 +352,10 @@ class Search:
         return tried
 
     def _judged(
-        self, artifact: Artifact, recipe: Recipe, configuration: str, answer: AskedMeasurement
-    ) -> Tried:
+        self, artifact: Artifact, recipe: Recipe, configuration: str, answer: CachedMeasurement
+    ) -> SearchCandidate:
         measured = answer.measurement
-        blank = Tried(
+        blank = SearchCandidate(
             artifact, recipe, configuration, rough_ms=answer.rough_ms, measurement=measured
         )
         if not answer.answered:
@@ -376,7 +378,7 @@ class Search:
         best = self.best()
         return f"best so far: {best.name}, {best.rough_ms:.3g} ms" if best and best.rough_ms else ""
 
-    def best(self) -> Tried | None:
+    def best(self) -> SearchCandidate | None:
         """The best so far that meets the goal, roughly timed."""
         good = [tried for tried in self.state.tried if tried.rough_ms and self.keeps(tried)]
         return min(good, key=self.cost, default=None)

@@ -19,7 +19,7 @@ SILENT = 1e-9
 
 
 @dataclass(frozen=True)
-class Tried:
+class SearchCandidate:
     """A file on a runtime, as the search found it. `drop` is None where nothing could be judged,
     `problem` says why; `rough_ms` is the latency of one process.
     """
@@ -79,7 +79,7 @@ class SearchStep:
 class SearchState:
     """What the search knows so far; complete when it ends, and usable when it is interrupted."""
 
-    tried: list[Tried] = field(default_factory=list)
+    tried: list[SearchCandidate] = field(default_factory=list)
     path: list[SearchStep] = field(default_factory=list)
     costs: dict[str, list[LayerCost]] = field(default_factory=dict)
     """For each format and runtime where int8 lost too much, the layers, the costliest first."""

@@ -1,4 +1,4 @@
-"""What an outcome says in sentences: the answer, what is in the way, and what would change it."""
+"""Sentences about an outcome: the answer, what blocks it, and what a looser limit would bring."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from edgecnn.conversion.layer_names import short_names
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import LayerCost
-from edgecnn.optimization.outcome import Timed
-from edgecnn.optimization.tried import Tried, snr_db
+from edgecnn.optimization.outcome import TimedCandidate
+from edgecnn.optimization.tried import SearchCandidate, snr_db
 from edgecnn.results.accuracy_drop import too_few
 
 LAYERS_NAMED = 3
@@ -26,7 +26,7 @@ MEASURED = "none of them trained or calibrated on"
 """What samples a claim is made on."""
 
 
-def shipped(choice: Timed, claim: BoundedDrop, goal: Goal, which: str = FRESH) -> str:
+def shipped(choice: TimedCandidate, claim: BoundedDrop, goal: Goal, which: str = FRESH) -> str:
     """The answer, as in "ship …: 0.021 ms, 0.28 points lost, at most 0.83 (95%, n = 359) …"."""
     facts = [f"{choice.p50_ms:.3g} ms an inference"] if choice.p50_ms else []
     facts.append(lost(claim, which))
@@ -50,11 +50,11 @@ def decibels(noise: float | None) -> str:
     return "no error" if ratio is None else f"{ratio:.1f} dB"
 
 
-def found_of(tried: Tried) -> str:
-    """`0.37 ms roughly, 0.39 points lost (≤ 1.47, n = 516), 32.2 dB`."""
+def found_of(tried: SearchCandidate) -> str:
+    """`about 0.37 ms, 0.39 points lost (≤ 1.47, n = 516), 32.2 dB`."""
     if tried.problem:
         return tried.problem
-    words = [f"{tried.rough_ms:.3g} ms roughly"] if tried.rough_ms else []
+    words = [f"about {tried.rough_ms:.3g} ms"] if tried.rough_ms else []
     if tried.drop is not None:
         drop = tried.drop
         words.append(f"{points_lost(drop)} (≤ {drop.bound:.2f}, n = {drop.n:,})")
@@ -63,21 +63,21 @@ def found_of(tried: Tried) -> str:
 
 
 def lost(drop: BoundedDrop, which: str = FRESH) -> str:
-    """`top1 98.3% after 98.6%: 0.28 points lost, at most 0.83 with 95% confidence (n = 359)`."""
+    """`top1 98.3%, parent 98.6%: 0.28 points lost, at most 0.83 with 95% confidence (n = 359)`."""
     return (
-        f"{drop.metric} {drop.after:.1%} after {drop.before:.1%}: {points_lost(drop)}, "
+        f"{drop.metric} {drop.after:.1%}, parent {drop.before:.1%}: {points_lost(drop)}, "
         f"at most {drop.bound:.2f} with {drop.confidence:.0%} confidence (n = {drop.n:,}, {which})"
     )
 
 
-def refused(choice: Timed, claim: BoundedDrop, goal: Goal, which: str = FRESH) -> str:
+def refused(choice: TimedCandidate, claim: BoundedDrop, goal: Goal, which: str = FRESH) -> str:
     """Why a file was not taken after the claim's samples had judged it."""
     why = claim.describe(goal.max_drop)
-    return f"not shown to keep the budget: {choice.name}: {lost(claim, which)}; {why}"
+    return f"rejected: {choice.name}: loss not proven within the budget: {lost(claim, which)}; {why}"
 
 
 def undecided(
-    choice: Timed | None, tried: Sequence[Tried], claimed: int, goal: Goal
+    choice: TimedCandidate | None, tried: Sequence[SearchCandidate], claimed: int, goal: Goal
 ) -> Iterator[str]:
     """What would be faster and lost no more than allowed, where the claim has too few samples to
     show that: it is not refused for being bad.
@@ -104,7 +104,7 @@ def undecided(
     )
 
 
-def unjudged(steps: Sequence[Timed], broken: Timed) -> Iterator[str]:
+def unjudged(steps: Sequence[TimedCandidate], broken: TimedCandidate) -> Iterator[str]:
     """What was not judged any more: one that was expected to lose less has not been shown."""
     if steps:
         names = ", ".join(each.name for each in steps[::-1][:UNJUDGED_NAMED])
@@ -117,33 +117,33 @@ def tried_before(count: int) -> Iterator[str]:
     """What the confidence of a bound does not cover."""
     if count:
         yield (
-            f"{count + 1} rows were held against the budget, each bound at 95% by itself: "
-            "`edgecnn optimize` makes one claim, on samples of its own"
+            f"{count + 1} rows were tested at 95% each, without correction for multiple tests; "
+            "`edgecnn optimize` tests once, on separate samples"
         )
 
 
 def sure(
-    choice: Timed, others: Sequence[Timed], goal: Goal, *, faster: bool = False
+    choice: TimedCandidate, others: Sequence[TimedCandidate], goal: Goal, *, faster: bool = False
 ) -> Iterator[str]:
     """How sure the choice is of being the fastest, where it was chosen for that. `faster` says
-    that others were, and not shown to keep the budget.
+    that others were, and were rejected.
     """
     if goal.objective != "latency":
         return
     if faster and not others:
-        yield "what is faster was not shown to keep the budget"
+        yield "faster files were rejected: loss not proven within the budget"
     elif not others:
-        yield "nothing else that meets the goal came near it when all were timed briefly"
+        yield "nothing else that meets the goal was nearly as fast in brief measurements"
     elif choice.chance_best is None:
-        yield "fewer than three rounds: how sure the order is is not known"
+        yield "fewer than three rounds: confidence in the order is unknown"
     else:
         yield (
-            f"it is the fastest with a chance of {choice.chance_best:.0%} by their rounds, against "
-            f"{len(others)} other{'s' if len(others) > 1 else ''}"
+            f"{choice.chance_best:.0%} likely to be the fastest of {len(others) + 1} "
+            "(bootstrap over rounds)"
         )
 
 
-def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
+def smaller(choice: TimedCandidate, others: Sequence[TimedCandidate]) -> Iterator[str]:
     """The smallest file that may as well be the fastest, where it is clearly smaller."""
     own = choice.tried.artifact.size_bytes
     close = [
@@ -155,12 +155,12 @@ def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
     least = min(close, key=lambda each: each.tried.artifact.size_bytes, default=None)
     if least is not None:
         size = f"{least.tried.artifact.size_bytes / 1e3:,.0f} kB"
-        draws = f"fastest with a chance of {least.chance_best or 0.0:.0%}"
+        draws = f"{least.chance_best or 0.0:.0%} likely to be the fastest"
         yield f"about as fast and smaller: {least.name}, {size}, {draws}"
 
 
 def changes(
-    choice: Timed | None, tried: Sequence[Tried], goal: Goal, claimed: int
+    choice: TimedCandidate | None, tried: Sequence[SearchCandidate], goal: Goal, claimed: int
 ) -> Iterator[str]:
     """What a looser limit would bring: for each limit the fastest that breaks it alone. A budget is
     the one that `claimed` samples would show.
@@ -179,8 +179,13 @@ def changes(
         yield f"with {_allowing(what, best, claimed)} allowed: {best.name}{gain}"
 
 
-def _breaking(tried: Sequence[Tried], goal: Goal) -> Mapping[str, list[Tried]]:
-    by_kind: dict[str, list[Tried]] = {"drop": [], "size": [], "memory": [], "latency": []}
+def _breaking(tried: Sequence[SearchCandidate], goal: Goal) -> Mapping[str, list[SearchCandidate]]:
+    by_kind: dict[str, list[SearchCandidate]] = {
+        "drop": [],
+        "size": [],
+        "memory": [],
+        "latency": [],
+    }
     for each in tried:
         if each.problem or each.drop is None:
             continue
@@ -190,7 +195,7 @@ def _breaking(tried: Sequence[Tried], goal: Goal) -> Mapping[str, list[Tried]]:
     return by_kind
 
 
-def _excess(tried: Tried, goal: Goal) -> dict[str, float]:
+def _excess(tried: SearchCandidate, goal: Goal) -> dict[str, float]:
     """How many times each limit a configuration takes; 0 where there is none."""
     return {
         "drop": tried.drop.points / goal.max_drop if tried.drop else float("inf"),
@@ -204,7 +209,7 @@ def _over(value: float | None, limit: float | None) -> float:
     return value / limit if value is not None and limit is not None else 0.0
 
 
-def _allowing(what: str, tried: Tried, claimed: int) -> str:
+def _allowing(what: str, tried: SearchCandidate, claimed: int) -> str:
     if what == "drop" and tried.drop is not None:
         return f"{ceil(10 * tried.drop.expected(claimed)) / 10:.1f} points lost"
     if what == "size":
@@ -214,38 +219,38 @@ def _allowing(what: str, tried: Tried, claimed: int) -> str:
     return f"{tried.rough_ms or 0:.3g} ms"
 
 
-def nearest(tried: Sequence[Tried], goal: Goal) -> Tried | None:
+def nearest(tried: Sequence[SearchCandidate], goal: Goal) -> SearchCandidate | None:
     """What breaks the limits least."""
     usable = [each for each in tried if not each.problem and each.drop is not None]
     return min(usable, key=lambda each: max(_excess(each, goal).values()), default=None)
 
 
-def fell_short(timed: Sequence[Timed], goal: Goal) -> Iterator[str]:
-    """Why none of the rows that were measured in full can be judged."""
+def fell_short(timed: Sequence[TimedCandidate], goal: Goal) -> Iterator[str]:
+    """Why none of the fully measured rows can be chosen."""
     for each in timed[:UNJUDGED_NAMED]:
         row = each.measurement
         peak = row.memory["peak_rss_bytes"]
         why = [row.error or row.status] if row.status != "ok" else list(row.reasons[:1])
         if each.p50_ms and _over(each.p50_ms, goal.max_latency_ms) > 1:
-            why.append(f"{each.p50_ms:.3g} ms when measured in full")
+            why.append(f"{each.p50_ms:.3g} ms in the full measurement")
         if peak is not None and _over(peak, goal.max_memory_bytes) > 1:
-            why.append(f"{peak / 1e6:.0f} MB of memory when measured in full")
+            why.append(f"{peak / 1e6:.0f} MB of memory in the full measurement")
         yield f"{each.name}: {'; '.join(why) or row.verdict}"
     if len(timed) > UNJUDGED_NAMED:
         yield f"and {len(timed) - UNJUDGED_NAMED} more"
 
 
 def in_the_way(
-    near: Tried | None, goal: Goal, costs: Mapping[str, Sequence[LayerCost]]
+    near: SearchCandidate | None, goal: Goal, costs: Mapping[str, Sequence[LayerCost]]
 ) -> Iterator[str]:
     """Why no file meets the goal, and the layers that cost most."""
     if near is None:
-        yield "nothing that was made could be run and judged"
+        yield "no converted file could be run and evaluated"
         return
     broken = [name for name, over in _excess(near, goal).items() if over > 1]
-    sentence = f"nearest: {near.name}"
+    sentence = f"closest: {near.name}"
     if near.rough_ms:
-        sentence += f", {near.rough_ms:.3g} ms roughly"
+        sentence += f", about {near.rough_ms:.3g} ms"
     if near.drop is not None:
         sentence += f", {points_lost(near.drop)} (at most {near.drop.bound:.2f})"
     sentence += f", {near.artifact.size_bytes / 1e3:,.0f} kB"
@@ -261,15 +266,15 @@ def in_the_way(
 
 
 _KEPT: Mapping[str, str] = {
-    "kept": "keeps the budget",
-    "undecided": "too few samples to say",
-    "broken": "does not keep the budget",
+    "kept": "within the budget",
+    "undecided": "too few samples to decide",
+    "broken": "exceeds the budget",
 }
 
 
-def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
+def ways_out(tried: Sequence[SearchCandidate], goal: Goal) -> Iterator[str]:
     """What each other recipe and runtime brings, as measured; then what was not tried."""
-    best: dict[str, Tried] = {}
+    best: dict[str, SearchCandidate] = {}
     for each in tried:
         if each.problem or each.drop is None or each.rough_ms is None:
             continue
@@ -280,10 +285,10 @@ def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
         assert each.drop is not None
         kept = _KEPT[each.drop.decision(goal.max_drop)]
         yield (
-            f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
+            f"{key} on {each.configuration}: about {each.rough_ms:.3g} ms, "
             f"{points_lost(each.drop)}, {each.artifact.size_bytes / 1e3:,.0f} kB, {kept}"
         )
     yield (
-        "quantization-aware training: train on with rounded weights and activations, then "
-        "convert again; edgecnn does not do that"
+        "quantization-aware training (fine-tune with fake quantization) may help; edgecnn does not "
+        "provide it"
     )

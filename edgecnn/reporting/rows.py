@@ -28,7 +28,7 @@ from edgecnn.reporting.row import (
     Startup,
 )
 from edgecnn.results import Effective, Measurement, Results
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 from edgecnn.results.repeat import repeat_command
 from edgecnn.roofline import limit_of
 from edgecnn.statistics.interval import Interval
@@ -168,7 +168,7 @@ def _startup(measurement: Measurement) -> Startup:
 
 
 def _memory(measurement: Measurement) -> Memory:
-    peaks = [run.rss_bytes["peak"] for run in measurement.runs if "peak" in run.rss_bytes]
+    peaks = [run.peak_bytes for run in measurement.runs if run.peak_bytes is not None]
     least = min(peaks, default=None) if len(measurement.runs) > 1 else None
     return Memory(
         Interval(_finite(measurement.memory["peak_rss_bytes"]), least),
@@ -249,7 +249,7 @@ def _correctness(measurement: Measurement) -> Correctness:
             metric=fitted(accuracy.metric, 40),
             accuracy=Interval(_finite(accuracy.value), _finite(low), _finite(high)),
             accuracy_n=accuracy.n,
-            unproven=fitted(proves_nothing(accuracy, "the network") or "", MESSAGE_LENGTH),
+            unproven=fitted(uninformative_reason(accuracy, "the network") or "", MESSAGE_LENGTH),
             record=accuracy,
         )
     if parity:

@@ -151,14 +151,14 @@ def drop_between(
 
 
 def describe(drop: AccuracyDrop, limit: float) -> str:
-    """What the samples say of a limit on the drop: "within the 1 allowed", "more than the 1
-    allowed", or that they cannot show either.
+    """What the samples say of a limit on the drop: "within the limit of 1", "exceeds the limit
+    of 1", or that they cannot show either.
     """
     decision = drop.decision(limit)
     if decision == "kept":
-        return f"within the {limit:g} allowed"
+        return f"within the limit of {limit:g}"
     if decision == "broken":
-        return f"more than the {limit:g} allowed"
+        return f"exceeds the limit of {limit:g}"
     return f"undecided: {too_few(drop.n, limit, drop.samples_needed(limit))}"
 
 

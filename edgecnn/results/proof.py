@@ -1,4 +1,4 @@
-"""What a model's accuracy proves, in words: a parent that guesses judges nobody."""
+"""Detect accuracies that are no evidence: one class only, chance level, nothing found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEAST_BLEU = 0.01
 """BLEU below which nothing was translated: some words are right by chance."""
 
 
-def proves_nothing(accuracy: Accuracy, who: str = "the parent") -> str | None:
+def uninformative_reason(accuracy: Accuracy, who: str = "the parent") -> str | None:
     """Why answers of this accuracy are not evidence, None where they are.
 
     `who` gave them: "the parent", "this row".
@@ -22,22 +22,22 @@ def proves_nothing(accuracy: Accuracy, who: str = "the parent") -> str | None:
     if accuracy.answered == 1 and accuracy.n > 1:
         return (
             f"{who} answers one class for all {accuracy.n} samples ({accuracy.value:.1%} right): "
-            "that proves nothing"
+            "accuracy not meaningful"
         )
     if accuracy.chance_p is not None and accuracy.chance is not None:
         if accuracy.chance_p > SIGNIFICANCE:
             return (
                 f"{who} is not better than chance: {accuracy.value:.1%} of {accuracy.n} samples "
-                f"right, guessing gives {accuracy.chance:.1%}; that proves nothing"
+                f"right, guessing gives {accuracy.chance:.1%}"
             )
     elif accuracy.metric.startswith("AP") and accuracy.value < LEAST_PRECISION:
         return (
             f"{who} finds nothing ({accuracy.metric} {accuracy.value:.1%} of {accuracy.n} "
-            "images): that proves nothing"
+            "images): accuracy not meaningful"
         )
     elif accuracy.metric == "BLEU" and accuracy.value < LEAST_BLEU:
         return (
             f"{who} translates nothing (BLEU {100 * accuracy.value:.1f} over {accuracy.n} "
-            "sentences): that proves nothing"
+            "sentences): BLEU not meaningful"
         )
     return None

@@ -117,8 +117,8 @@ class TrialEvent:
     lost: str = ""
 
 
-class Crew:
-    """Workers, and the trials that they carry. Use `hired`."""
+class WorkerPool:
+    """Workers, and the trials that they carry. Use `open_worker_pool`."""
 
     def __init__(self, client: Any, local: Any, threads: int) -> None:
         self._client = client
@@ -263,7 +263,7 @@ class Crew:
 
 
 @contextmanager
-def hired(cluster: Cluster, threads: int = 1) -> Iterator[Crew]:
+def open_worker_pool(cluster: Cluster, threads: int = 1) -> Iterator[WorkerPool]:
     """Workers until the block ends. `threads` is what each trial may use; 0 are all cores of the
     machine that it runs on.
 
@@ -290,7 +290,7 @@ def hired(cluster: Cluster, threads: int = 1) -> Iterator[Crew]:
             if local is not None:
                 local.close(timeout=5)
             raise
-        crew = Crew(client, local, threads)
+        crew = WorkerPool(client, local, threads)
         try:
             _check_workers(crew, client, cluster)
             yield crew
@@ -359,7 +359,7 @@ async def _greet(address: str, security: Any) -> None:
     await connection.close()
 
 
-def _check_workers(crew: Crew, client: Any, cluster: Cluster) -> None:
+def _check_workers(crew: WorkerPool, client: Any, cluster: Cluster) -> None:
     where = cluster.target if cluster.address else "this machine"
     try:
         client.wait_for_workers(1, timeout=WORKERS_SECS)

@@ -19,12 +19,13 @@ from edgecnn.manifest import Artifact, sidecar_path
 from edgecnn.progress import Progress
 from edgecnn.reporting.baselines import with_pairs
 from edgecnn.reporting.rows import collect
-from edgecnn.results import Results
-from edgecnn.search.measuring import MeasurementTarget
+from edgecnn.results import Measurement, Results
+from edgecnn.results.scored_split import scored_split
+from edgecnn.search.measuring import MeasurementTarget, MeasuringError
 from edgecnn.search.outcome import SearchOutcome, Winner, ranked
 from edgecnn.search.settings import FINALISTS_FILE, RESULTS_FILE, TRAINED, SearchSettings
 from edgecnn.search.space import SearchSpace
-from edgecnn.search.trial import judge, without_test
+from edgecnn.search.trial import evaluate_trial, without_test
 from edgecnn.search.trials import Trial, with_drops
 from edgecnn.training.config import config_for, default_epochs
 
@@ -114,7 +115,7 @@ def _validated(trial: Trial, job: SearchTask) -> Trial:
     """The trial with the accuracy on the validation split of its network, trained as a winner."""
     assert trial.measured is not None
     model, artifact = _files_of(trial, job)
-    judged = judge(artifact, job.settings.runtime, without_test(job.dataset), model.parent)
+    judged = evaluate_trial(artifact, job.settings.runtime, without_test(job.dataset), model.parent)
     return replace(
         trial,
         measured=replace(
@@ -240,14 +241,31 @@ def _tested(trial: Trial, artifact: Artifact, model: Path, job: SearchTask) -> W
         progress=job.progress,
     )
     row = next(row for row in results.measurements if row.artifact.sha256 == artifact.sha256)
-    latency = row.latency.p50 if row.latency else None
-    if settings.on:
-        board = job.target.compare(
+    latency, unmeasured = _latency_on_target(artifact, job) if settings.on else _latency_in([row])
+    return Winner(
+        trial, model, artifact.path, latency, row.accuracy, scored_split(dataset.splits), unmeasured
+    )
+
+
+def _latency_on_target(artifact: Artifact, job: SearchTask) -> tuple[float | None, str]:
+    """The winner's median latency on the board; None, and why, where it does not run there."""
+    try:
+        results = job.target.compare(
             [artifact.path], job.out / "board.json", nullcontext, job.progress
         )
-        latency = next((each.latency.p50 for each in board.measurements if each.latency), latency)
-    split = next((name for name in ("test", "validation") if name in dataset.splits), "train")
-    return Winner(trial, model, artifact.path, latency, row.accuracy, split)
+    except MeasuringError as error:
+        return None, error.with_hint
+    return _latency_in(results.measurements)
+
+
+def _latency_in(rows: Sequence[Measurement]) -> tuple[float | None, str]:
+    """The median latency of the only row in milliseconds; None, and why, without one."""
+    row = next(iter(rows), None)
+    if row is None:
+        return None, "nothing was measured"
+    if row.status != "ok" or row.latency is None:
+        return None, row.unusable_reason or "it has no samples"
+    return row.latency.p50, ""
 
 
 def _read(path: Path) -> Any:

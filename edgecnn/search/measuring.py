@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol as Interface
 
-from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.protocol import Protocol, command_words
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Results
@@ -41,7 +41,7 @@ class MeasurementTarget(Interface):
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalTarget:
     """This machine. Trials that run on it are halted while a file is measured."""
 
     runtime: str
@@ -86,12 +86,14 @@ class Here:
 
 
 @dataclass(frozen=True)
-class OnBoard:
+class BoardTarget:
     """A board over SSH, by its name in the inventory or its address. It takes one job at a time."""
 
     board: str
     runtime: str
     threads: int
+    protocol: Protocol
+    final: Protocol
     say: Callable[[str], None]
 
     @property
@@ -104,7 +106,7 @@ class OnBoard:
         """
         out = path.parent / MEASURED / f"{path.stem}.json"
         out.parent.mkdir(exist_ok=True)
-        return _only_row(self._job([path], "quick", out), path)
+        return _only_row(self._job([path], self.protocol, out), path)
 
     def compare(
         self,
@@ -114,9 +116,9 @@ class OnBoard:
         progress: Progress = silent,  # noqa: ARG002
     ) -> Results:
         """All files in one job there; see `MeasurementTarget`."""
-        return self._job(paths, "quick", out)
+        return self._job(paths, self.final, out)
 
-    def _job(self, paths: Sequence[Path], profile: str, out: Path) -> Results:
+    def _job(self, paths: Sequence[Path], protocol: Protocol, out: Path) -> Results:
         from edgecnn.boards import inventory
         from edgecnn.boards.connection import JobError
         from edgecnn.boards.job import BoardJob
@@ -125,8 +127,8 @@ class OnBoard:
         from edgecnn.formats.check import digest_of
 
         (board,) = inventory.choose([self.board])
-        words = ("--runtimes", self.runtime, "--threads", str(self.threads), "--profile", profile)
-        job = BoardJob({digest_of(path)[0]: path for path in paths}, words)
+        words = ("--runtimes", self.runtime, "--threads", str(self.threads))
+        job = BoardJob({digest_of(path)[0]: path for path in paths}, (*words, *command_words(protocol)))
         out.unlink(missing_ok=True)  # of other finalists, before the search was resumed
         queue = Queue.open()
         try:

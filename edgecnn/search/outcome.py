@@ -35,6 +35,8 @@ class Winner:
     latency_ms: float | None = None
     test: Accuracy | None = None
     split: str = "test"
+    unmeasured: str = ""
+    """Why the target has no latency of the winner's file; empty where it has one."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class SearchOutcome:
                 f"trained once more and tested once: {test.metric} {test.value:.2%}{interval} on "
                 f"{test.n:,} samples of the {winner.split} split"
             )
+        if winner.unmeasured:
+            sentences.append(f"its file has no latency on {self.target}: {winner.unmeasured}")
         return sentences
 
     def none(self) -> list[str]:
@@ -203,6 +207,7 @@ class SearchOutcome:
                 "model": str(winner.model),
                 "artifact": str(winner.artifact),
                 "latency_ms": winner.latency_ms,
+                "unmeasured": winner.unmeasured,
                 "test": {
                     "metric": winner.test.metric,
                     "value": winner.test.value,

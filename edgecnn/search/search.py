@@ -16,9 +16,15 @@ from edgecnn.files import atomic_path
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.results.measurements import Measurement
-from edgecnn.search.crew import Crew, TrialEvent, hired
+from edgecnn.search.crew import TrialEvent, WorkerPool, open_worker_pool
 from edgecnn.search.finish import SearchTask, finish, resolved_epochs
-from edgecnn.search.measuring import Here, MeasurementTarget, MeasuringError, OnBoard, check_board
+from edgecnn.search.measuring import (
+    BoardTarget,
+    LocalTarget,
+    MeasurementTarget,
+    MeasuringError,
+    check_board,
+)
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.pruning import LearningCurve, is_hopeless
 from edgecnn.search.settings import SearchSettings, claim_folder
@@ -132,7 +138,7 @@ class _SearchRun:
                 "its workers; --tls-ca, --tls-cert and --tls-key make it safe"
             )
         self._files.mkdir(parents=True, exist_ok=True)
-        with hired(cluster, threads) as crew:
+        with open_worker_pool(cluster, threads) as crew:
             while self._hand_out(crew) or crew.running:
                 event = crew.next(TICK_SECS)
                 if event is not None and event.token in self._going:
@@ -157,7 +163,7 @@ class _SearchRun:
     def _count(self) -> None:
         self._spent = sum(each.counts for each in self._study.trials())
 
-    def _hand_out(self, crew: Crew) -> int:
+    def _hand_out(self, crew: WorkerPool) -> int:
         """Give every free worker a trial; how many were given."""
         handed_out = 0
         limit = self._settings.timeout_secs
@@ -191,7 +197,7 @@ class _SearchRun:
             handed_out += 1
         return handed_out
 
-    def _handle(self, crew: Crew, event: TrialEvent) -> None:
+    def _handle(self, crew: WorkerPool, event: TrialEvent) -> None:
         if event.message is not None:
             self._heard(crew, event.token, event.message)
             return
@@ -206,7 +212,7 @@ class _SearchRun:
         self._count()
         self._progress("trials", self._spent, self._settings.trials, "")
 
-    def _heard(self, crew: Crew, token: str, message: Mapping[str, Any]) -> None:
+    def _heard(self, crew: WorkerPool, token: str, message: Mapping[str, Any]) -> None:
         going = self._going[token]
         if message["attempt"] != going.attempt:  # the scheduler may start a task once more
             going.attempt, going.accuracies = str(message["attempt"]), []
@@ -226,7 +232,7 @@ class _SearchRun:
             )
             self._consider(crew, token, going)
 
-    def _consider(self, crew: Crew, token: str, going: _Going) -> None:
+    def _consider(self, crew: WorkerPool, token: str, going: _Going) -> None:
         if self._settings.pruning == "none" or going.first or going.ended:
             return
         curve = LearningCurve(tuple(going.accuracies), going.macs)
@@ -238,7 +244,7 @@ class _SearchRun:
             )
             crew.stop(token)
 
-    def _answered(self, crew: Crew, going: _Going, answer: Mapping[str, Any]) -> None:
+    def _answered(self, crew: WorkerPool, going: _Going, answer: Mapping[str, Any]) -> None:
         number = going.number
         if answer["event"] == "stopped":
             self._study.prune(number, going.ended)
@@ -297,6 +303,5 @@ def _measured(answer: Mapping[str, Any], row: Measurement) -> TrialMeasurement:
 
 
 def _target(settings: SearchSettings, say: Callable[[str], None]) -> MeasurementTarget:
-    if settings.on:
-        return OnBoard(settings.on, settings.runtime, settings.threads, say)
-    return Here(settings.runtime, settings.threads, settings.protocol, settings.final_protocol)
+    measured = settings.runtime, settings.threads, settings.protocol, settings.final_protocol
+    return BoardTarget(settings.on, *measured, say) if settings.on else LocalTarget(*measured)

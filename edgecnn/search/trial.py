@@ -80,7 +80,7 @@ def run(task: Mapping[str, Any], say: Say) -> dict[str, Any]:
     artifact = convert_one(
         trained.path, task["target"], calibration=dataset, out=folder, name="trial"
     )
-    judged = judge(artifact, task["runtime"], dataset, folder)
+    judged = evaluate_trial(artifact, task["runtime"], dataset, folder)
     return {**judged, "accuracies": accuracies, "file": str(artifact.path)}
 
 
@@ -133,9 +133,9 @@ def _cost(model: str, dataset: Any, drawn: Mapping[str, Any]) -> dict[str, Any]:
     from edgecnn.errors import UnsupportedError
     from edgecnn.models import outline
     from edgecnn.models.graph import calls, macs
-    from edgecnn.training.subject import open_subject
+    from edgecnn.training.subject import open_task
 
-    subject = open_subject(model, dataset, drawn["input_size"])
+    subject = open_task(model, dataset, drawn["input_size"])
     network = outline(model, **{**subject.arguments, **drawn["network"]})
     try:
         works = [macs(call) for call in calls(network)]
@@ -148,14 +148,14 @@ def _cost(model: str, dataset: Any, drawn: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def judge(artifact: Any, runtime: str, dataset: Any, folder: Path) -> dict[str, Any]:
+def evaluate_trial(artifact: Any, runtime: str, dataset: Any, folder: Path) -> dict[str, Any]:
     """Accuracy of a converted file's own outputs on the validation split of data without a test
     split (`without_test`). Raises InputError where the runtime does not answer.
     """
-    from edgecnn.benchmarking.ask import Questions
+    from edgecnn.benchmarking.ask import MeasurementCache
     from edgecnn.results import RuntimeOptions
 
-    questions = Questions(folder / "answers", dataset, folder / "work")
+    questions = MeasurementCache(folder / "answers", dataset, folder / "work")
     answer = questions.ask(artifact, runtime, RuntimeOptions())
     row = answer.measurement
     if not answer.answered or row.accuracy is None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _EVALUATION_BATCH = 256
 
 
-class ClassSubject:
+class ClassificationTask:
     """A classifier with one or several heads; see `subject.TrainingSubject`."""
 
     postprocessing = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.data.base import Dataset, check_recorded
+from edgecnn.data.base import Dataset, refuse_prepared_data
 from edgecnn.data.held_out import without_evaluated
 from edgecnn.data.seen import KEY, training_record
 from edgecnn.data.sources.detection import DetectionDataset
@@ -45,7 +45,7 @@ from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.epochs import run_epochs
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.start import Start, read_start
-from edgecnn.training.subject import TrainingSubject, check_config, open_subject
+from edgecnn.training.subject import TrainingTask, check_config, open_task
 from edgecnn.version import __version__
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def train(
     vocabulary, a place that cannot be written, a checkpoint of another training, or training that
     diverged.
     """
-    check_recorded(dataset, "training")
+    refuse_prepared_data(dataset, "training")
     overrides: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     config = (
         config_for(model_name, **overrides, **changes)
@@ -125,7 +125,7 @@ def train(
         )
     if isinstance(cutouts, DetectionDataset) and isinstance(dataset, DetectionDataset):
         cutouts = without_evaluated(cutouts, dataset)
-    subject = open_subject(model_name, dataset, input_size, cutouts)
+    subject = open_task(model_name, dataset, input_size, cutouts)
     check_config(subject, model_name, config, changes)
     if start is not None:
         start.check_vocabulary(subject.preprocessing)
@@ -167,7 +167,7 @@ class _Plan:
     """What is trained and how, with nothing left open."""
 
     model_name: str
-    subject: TrainingSubject
+    subject: TrainingTask
     config: TrainingConfig
     seed: int
     devices: tuple[str, ...]
@@ -192,7 +192,7 @@ class _Plan:
         }
 
 
-def _planned(model_name: str, subject: TrainingSubject, config: TrainingConfig, seed: int) -> _Plan:
+def _planned(model_name: str, subject: TrainingTask, config: TrainingConfig, seed: int) -> _Plan:
     """Fill in what the configuration leaves to the data and to the machine."""
     dataset = subject.dataset
     samples = len(dataset["train"])
@@ -321,7 +321,7 @@ def _fit(
 
 
 def _after_epoch(
-    subject: TrainingSubject,
+    subject: TrainingTask,
     model: keras.Model,
     log: TrainingLog | None,
     on_epoch: OnEpoch | None,

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import keras
 
 _SUBJECTS: Mapping[str, str] = {
-    "classification": "edgecnn.training.classes:ClassSubject",
-    "detection": "edgecnn.training.detection.boxes:BoxSubject",
-    "translation": "edgecnn.training.sequences.learning:SequenceSubject",
+    "classification": "edgecnn.training.classes:ClassificationTask",
+    "detection": "edgecnn.training.detection.boxes:DetectionTask",
+    "translation": "edgecnn.training.sequences.learning:SequenceTask",
 }
 
 
-class TrainingSubject(Protocol):
+class TrainingTask(Protocol):
     """One network that learns one data set."""
 
     dataset: Dataset
@@ -92,12 +92,12 @@ class TrainingSubject(Protocol):
         """Tables and images of the test, behind `measure`."""
 
 
-def open_subject(
+def open_task(
     model_name: str,
     dataset: Dataset,
     input_size: int | None = None,
     cutouts: Dataset | None = None,
-) -> TrainingSubject:
+) -> TrainingTask:
     """What `model_name` learns from `dataset`, and a detector from `cutouts` as well.
 
     Raises InputError for data that are for another task than the network, and that cannot be
@@ -117,14 +117,14 @@ def open_subject(
         )
     module, _, name = place.partition(":")
     more = {} if cutouts is None else {"cutouts": cutouts}
-    subject: TrainingSubject = getattr(importlib.import_module(module), name)(
+    subject: TrainingTask = getattr(importlib.import_module(module), name)(
         model_name, dataset, input_size, **more
     )
     return subject
 
 
 def check_config(
-    subject: TrainingSubject, model_name: str, config: TrainingConfig, named: Collection[str]
+    subject: TrainingTask, model_name: str, config: TrainingConfig, named: Collection[str]
 ) -> None:
     """Raise InputError for a setting that `subject` makes no use of.
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.geometry import iou
-from edgecnn.vision.pipeline.detecting import DetectorStages, Detects
+from edgecnn.vision.pipeline.detecting import DetectorLike, DetectorStages
 from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.tracking import Track, Tracker, TrackerSettings
 
@@ -78,7 +78,7 @@ class ClipFigures:
 
 
 def follow(
-    detector: Detects,
+    detector: DetectorLike,
     frames: Iterable[tuple[ImageArray, float]],
     settings: TrackerSettings | None = None,
 ) -> Iterator[Tracked]:

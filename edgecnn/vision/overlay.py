@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.deprecation import old_names
 from edgecnn.registry import require
 from edgecnn.vision.pipeline.timing import StageTime
 from edgecnn.vision.sources.frames import ImageArray
@@ -26,7 +27,7 @@ SMALLEST_FOR_TEXT = 96
 
 
 @dataclass(frozen=True)
-class Hud:
+class StatusPanel:
     """What the panel says."""
 
     fps: float = 0.0
@@ -40,7 +41,7 @@ class Hud:
     notices: Sequence[str] = ()
 
 
-def draw(image: ImageArray, tracks: Sequence[Track], hud: Hud | None = None) -> ImageArray:
+def draw(image: ImageArray, tracks: Sequence[Track], hud: StatusPanel | None = None) -> ImageArray:
     """A copy of `image` with the tracks and, where it is given, the panel on it."""
     canvas = image.copy()
     if hud is not None:
@@ -64,7 +65,7 @@ def draw_tracks(canvas: ImageArray, tracks: Sequence[Track]) -> None:
             _chip(cv2, canvas, f"{name} {track.score:.2f}  #{track.id}", (left, top, bottom), color)
 
 
-def draw_hud(canvas: ImageArray, hud: Hud) -> None:
+def draw_hud(canvas: ImageArray, hud: StatusPanel) -> None:
     """The panel in the top left corner, and notices at the bottom."""
     height, width = canvas.shape[:2]
     if min(height, width) < SMALLEST_FOR_TEXT:
@@ -102,7 +103,7 @@ def draw_hud(canvas: ImageArray, hud: Hud) -> None:
     _states(text, canvas, hud, pad)
 
 
-def _states(text: Text, canvas: ImageArray, hud: Hud, pad: int) -> None:
+def _states(text: Text, canvas: ImageArray, hud: StatusPanel, pad: int) -> None:
     height, width = canvas.shape[:2]
     states = [("REC", (60, 60, 235))] if hud.recording else []
     states += [("PAUSED", WARNING)] if hud.paused else []
@@ -190,3 +191,6 @@ def _inside(canvas: ImageArray, track: Track) -> tuple[int, int, int, int]:
 
 def _number(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else f"{milliseconds:.1f}"
+
+
+__getattr__ = old_names(__name__, {"Hud": "StatusPanel"})

@@ -14,7 +14,7 @@ from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
 from edgecnn.reporting.answer import Constraints, choose
-from edgecnn.reporting.comparison.gate import GateBaseline, judge
+from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.store import open_database
@@ -161,5 +161,5 @@ def test_one_odd_session_is_no_change_and_two_that_agree_by_chance_make_no_regre
         new = made_up.session(42, 1.012, seed=1_040, session_spread=0.0)
         (stored,) = database.baselines(new, "twice")
     assert len(stored.rows) == 2
-    found = judge([(new.measurements[0], GateBaseline(stored.rows))], "twice")
+    found = regression_gate([(new.measurements[0], GateBaseline(stored.rows))], "twice")
     assert not found.failed

@@ -12,7 +12,7 @@ from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
 from edgecnn.optimization.bundles import runner
 from edgecnn.optimization.bundles.bundle import write_bundle
-from edgecnn.optimization.drops import Judge
+from edgecnn.optimization.drops import DropEstimator
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.parts import divide
 from edgecnn.preprocessing import ImagePreprocessing
@@ -30,7 +30,7 @@ def test_a_loss_within_the_budget_that_so_few_samples_cannot_show_is_not_accepte
     split = samples(100)
     data = Dataset("made", "classification", CLASSES, {"test": split}, "ab", (6, 6))
     outputs = np.eye(3, dtype=np.float32)[split.labels]
-    judge = Judge(data, Manifest(), ImagePreprocessing(6, 6, 1), [outputs])
+    judge = DropEstimator(data, Manifest(), ImagePreprocessing(6, 6, 1), [outputs])
     drop = judge.drop([outputs], 0.95)
     assert drop.points == 0
     assert not drop.within(1.0)

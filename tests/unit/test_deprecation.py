@@ -52,6 +52,7 @@ OLD_NAMES = (
     ("edgecnn.training.recipe", "TrainingRecipe", "edgecnn.training.config:TrainingConfig"),
     ("edgecnn.training.recipe", "recipe_for", "edgecnn.training.config:config_for"),
     ("edgecnn.vision.pipeline.detecting", "Choice", "DetectorSpec"),
+    ("edgecnn.vision.overlay", "Hud", "StatusPanel"),
     ("edgecnn.vision.tracking", "Change", "TrackChange"),
 )
 

@@ -18,7 +18,7 @@ from edgecnn.results import Measurement
 from edgecnn.runtimes import without_version
 
 
-def job_of(
+def make_job(
     configuration: Configuration,
     *,
     protocol: Protocol | None = None,
@@ -47,7 +47,7 @@ def _answers_step_by_step(artifact: Artifact) -> bool:
     return bool(graphs_in(artifact.format)) or artifact.manifest.model in SEQUENCE_MODELS.names()
 
 
-def once(protocol: Protocol) -> Protocol:
+def single_run_protocol(protocol: Protocol) -> Protocol:
     """The protocol of a process that is started for its outputs alone."""
     return replace(
         protocol,
@@ -61,7 +61,7 @@ def once(protocol: Protocol) -> Protocol:
     )
 
 
-def passes_of(
+def first_process_passes(
     artifact: Artifact, asked: Sequence[str], samples: PreparedSplit | None
 ) -> tuple[str, ...]:
     """The passes of a row's first process: stages need samples as they were recorded, and a

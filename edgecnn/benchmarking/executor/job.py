@@ -11,7 +11,7 @@ from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, Una
 from edgecnn.results.run_options import Load, Placement, RuntimeOptions
 
 if TYPE_CHECKING:
-    from edgecnn.benchmarking.loop.raw import RawSamples
+    from edgecnn.benchmarking.loop.raw import EncodedSamples
     from edgecnn.results.measurements import Cause
 
 NUMBERS = {
@@ -50,7 +50,7 @@ class WorkerJob:
     samples: str | None = None
     outputs: str | None = None
     passes: tuple[str, ...] = ()
-    raw: RawSamples | None = None
+    raw: EncodedSamples | None = None
     vocabulary_size: int | None = None
     id_limits: tuple[int | None, ...] = ()
     value_range: tuple[float, float] | None = None
@@ -75,9 +75,9 @@ class WorkerJob:
         values["placement"] = Placement(tuple(values["placement"]["affinity"]))
         values["load"] = Load(**values["load"])
         if values["raw"] is not None:
-            from edgecnn.benchmarking.loop.raw import RawSamples
+            from edgecnn.benchmarking.loop.raw import EncodedSamples
 
-            values["raw"] = RawSamples.from_dict(values["raw"])
+            values["raw"] = EncodedSamples.from_dict(values["raw"])
         values["id_limits"] = tuple(values["id_limits"])
         if values["value_range"] is not None:
             values["value_range"] = tuple(values["value_range"])

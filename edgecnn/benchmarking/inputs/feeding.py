@@ -11,18 +11,18 @@ from pathlib import Path
 
 from edgecnn.benchmarking.accuracy import scorer_for
 from edgecnn.benchmarking.inputs.samples import write_samples, write_tensors
-from edgecnn.benchmarking.loop.raw import RawSamples, write_raw
+from edgecnn.benchmarking.loop.raw import EncodedSamples, write_raw
 from edgecnn.data.base import Dataset
-from edgecnn.data.seen import SeenSamples, seen_in_training
+from edgecnn.data.seen import TrainingOverlap, training_overlap
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Scorer
-from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
+from edgecnn.feeding import ChosenPreprocessing, choose_preprocessing, infer_from_file
 from edgecnn.feeding.detectors import (
+    IdentifiedDetector,
     ModelOptions,
-    Recognized,
     class_names_in,
     has_head,
-    recognize,
+    identify_detector,
 )
 from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
 from edgecnn.formats.id_tables import id_limits
@@ -65,13 +65,13 @@ class PreparedSplit:
     """
 
     path: Path
-    raw: RawSamples | None
+    raw: EncodedSamples | None
     preprocessing: Preprocessing | None
     scorer: Scorer | None
-    seen: SeenSamples | None = None
+    seen: TrainingOverlap | None = None
 
 
-class Feeding:
+class PreparedInputs:
     """The test split of `data`, written into `folder` as each artifact wants it.
 
     Artifacts that want the same share a file. `option` is what the user said that they want,
@@ -94,7 +94,7 @@ class Feeding:
         self._progress = progress
         self._prepared: dict[str, PreparedSplit | EdgeCNNError | None] = {}
         self._fed: dict[str, Fed] = {}
-        self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
+        self._files: dict[Preprocessing, tuple[Path, EncodedSamples]] = {}
         self._tensors: dict[RuntimeSignature, Path] = {}
 
     def prepare(self, artifact: Artifact, asked: Asked) -> None:
@@ -120,14 +120,14 @@ class Feeding:
         prepared = self.of(artifact)
         return prepared.scorer if isinstance(prepared, PreparedSplit) else None
 
-    def seen(self, artifact: Artifact) -> SeenSamples | None:
+    def seen(self, artifact: Artifact) -> TrainingOverlap | None:
         """How many of the samples the artifact was trained on."""
         prepared = self.of(artifact)
         return prepared.seen if isinstance(prepared, PreparedSplit) else None
 
     def _prepare(self, data: Dataset, artifact: Artifact, asked: Asked) -> PreparedSplit | None:
         asked = cache(asked)  # a worker process answers
-        if data.names_inputs:
+        if data.has_named_inputs:
             return self._prepare_tensors(data, artifact, asked)
         manifest, unscored = artifact.manifest, ""
         choice: ChosenPreprocessing | None = None
@@ -135,7 +135,7 @@ class Feeding:
             try:
                 recognized = self._recognized(artifact, asked)
             except InputError as error:
-                unscored = f"{error.message} ({error.hint})" if error.hint else error.message
+                unscored = error.with_hint
             else:
                 if recognized is None:
                     self._say_why_not(artifact, asked())
@@ -156,7 +156,7 @@ class Feeding:
             raw = write_raw(data["test"], preprocessing, path.with_suffix(""))
             self._files[preprocessing] = (path, raw)
         scorer = None if unscored else self._scorer_for(data, artifact, manifest, preprocessing)
-        seen = seen_in_training(artifact.manifest, data)
+        seen = training_overlap(artifact.manifest, data)
         return PreparedSplit(*self._files[preprocessing], preprocessing, scorer, seen)
 
     def _prepare_tensors(
@@ -183,7 +183,7 @@ class Feeding:
             )
             self._tensors[wanted] = folder
         scorer = self._scorer_for(data, artifact, artifact.manifest, None)
-        seen = seen_in_training(artifact.manifest, data)
+        seen = training_overlap(artifact.manifest, data)
         return PreparedSplit(self._tensors[wanted], None, None, scorer, seen)
 
     def _scorer_for(
@@ -197,8 +197,7 @@ class Feeding:
         try:
             return scorer_for(data, preprocessing, manifest, self._names(artifact))
         except InputError as error:  # no box in any image, say: the latency is still true
-            hint = f" ({error.hint})" if error.hint else ""
-            fed = replace(self._fed[artifact.sha256], unscored=f"{error.message}{hint}")
+            fed = replace(self._fed[artifact.sha256], unscored=error.with_hint)
             self._fed[artifact.sha256] = fed
             return None
 
@@ -221,12 +220,12 @@ class Feeding:
         known = manifest.preprocessing is not None and has_head(manifest)
         return not known or self._about != ModelOptions()
 
-    def _recognized(self, artifact: Artifact, asked: Asked) -> Recognized | None:
+    def _recognized(self, artifact: Artifact, asked: Asked) -> IdentifiedDetector | None:
         """The detector that a file is; None when nobody can load it: its row will say why."""
         signature = asked()
         if signature is None or len(signature.inputs) != 1:
             return None
-        return recognize(
+        return identify_detector(
             artifact,
             [signature.input],
             signature.outputs,
@@ -253,7 +252,7 @@ class Feeding:
                 return None
             spec = signature.input
         # Keras is loaded here only where it has to be: the worker loads it anyway.
-        proof = None if known and artifact.format == "keras" else prove_file(artifact.path)
+        proof = None if known and artifact.format == "keras" else infer_from_file(artifact.path)
 
         def base() -> Preprocessing:
             assert spec is not None
@@ -261,7 +260,7 @@ class Feeding:
             sizes = channels_last(spec)[1:] if batched else spec.shape
             return data.preprocessing([size for size in sizes if size is not None])
 
-        return choose(
+        return choose_preprocessing(
             base,
             manifest,
             option=self._option,
@@ -278,7 +277,7 @@ def synthetic_range(artifact: Artifact) -> tuple[float, float] | None:
     preprocessing = artifact.manifest.preprocessing
     if preprocessing is not None or artifact.format == "keras":
         return tensor_range(preprocessing)
-    proof = prove_file(artifact.path)
+    proof = infer_from_file(artifact.path)
     if proof is None or len(proof.mean) > 1:
         return None
     return tensor_range(proof.applied(ImagePreprocessing(1, 1, 3)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.benchmarking.executor.configured_job import job_of
+from edgecnn.benchmarking.executor.configured_job import make_job
 from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.inputs.feeding import RuntimeSignature
 from edgecnn.benchmarking.plan import Configuration
@@ -34,7 +34,7 @@ def _first_answer(rows: Asked) -> RuntimeSignature | None:
     for configuration, python in rows:
         if isinstance(python, WorkerOutcome):
             continue
-        outcome = run_worker(job_of(configuration), python)
+        outcome = run_worker(make_job(configuration), python)
         inputs, outputs = (
             tuple(TensorSpec.from_dict(spec) for spec in outcome.loaded.get(name, ()))
             for name in ("inputs", "outputs")

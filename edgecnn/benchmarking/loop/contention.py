@@ -39,29 +39,29 @@ BEST_QUANTILE = 0.05
 
 
 @dataclass(frozen=True)
-class Best:
+class UndisturbedTimes:
     """What the kernels take on this machine when nobody disturbs, in nanoseconds."""
 
     reference_ns: float
     memory_ns: float
 
     @classmethod
-    def of(cls, probes: Sequence[tuple[float, float]]) -> Best:
+    def of(cls, probes: Sequence[tuple[float, float]]) -> UndisturbedTimes:
         """The best of (reference, memory) pairs, at least one."""
         reference, memory = np.quantile(np.asarray(probes, np.float64), BEST_QUANTILE, axis=0)
         return cls(float(reference), float(memory))
 
-    def with_reference(self, known_ns: float | None) -> Best:
+    def with_reference(self, known_ns: float | None) -> UndisturbedTimes:
         """This best, its reference not above what is known of the machine.
 
         Memory is the session's own affair: where the pages lie decides how fast they are read.
         """
         if known_ns is None:
             return self
-        return Best(min(self.reference_ns, known_ns), self.memory_ns)
+        return UndisturbedTimes(min(self.reference_ns, known_ns), self.memory_ns)
 
 
-def judged(block: Block, best: Best) -> Block:
+def judged(block: Block, best: UndisturbedTimes) -> Block:
     """The block with `quiet` as the machine's best says: nobody shared core, caches or time."""
     quiet = (
         max(block.reference_ns, default=0) <= TOLERANCE * best.reference_ns
@@ -81,7 +81,7 @@ class Probe:
     delay_ns: int
 
 
-class Watch:
+class ContentionProbe:
     """Probes the machine between blocks.
 
     `probes` are (reference, memory) nanoseconds that other processes of the session saw,
@@ -105,9 +105,9 @@ class Watch:
         self._seen = [*probes, *((each.reference_ns, each.memory_ns) for each in first)]
 
     @property
-    def best(self) -> Best:
+    def best(self) -> UndisturbedTimes:
         """What an undisturbed probe takes, as far as is known."""
-        return Best.of(self._seen).with_reference(self._known_ns)
+        return UndisturbedTimes.of(self._seen).with_reference(self._known_ns)
 
     def probe(self) -> Probe:
         """Run the kernels now; takes about half a millisecond."""

@@ -24,7 +24,7 @@ BUDGET_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class RawSamples:
+class EncodedSamples:
     """Decoded samples (one .npy file each), the encoded files behind them where there are any
     (in the same order), and the preprocessing from one to the model's tensor.
     """
@@ -34,7 +34,7 @@ class RawSamples:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RawSamples:
+    def from_dict(cls, values: Mapping[str, Any]) -> EncodedSamples:
         return cls(tuple(values["arrays"]), tuple(values["files"]), values["preprocessing"])
 
     def load(self) -> list[npt.NDArray[Any]]:
@@ -42,7 +42,7 @@ class RawSamples:
         return [np.load(path) for path in self.arrays]
 
 
-def write_raw(split: Split, preprocessing: Preprocessing, folder: Path) -> RawSamples:
+def write_raw(split: Split, preprocessing: Preprocessing, folder: Path) -> EncodedSamples:
     """Write up to 64 samples, spread over the split; fewer when they are very large."""
     folder.mkdir(parents=True, exist_ok=True)
     chosen = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int)).tolist()
@@ -60,4 +60,4 @@ def write_raw(split: Split, preprocessing: Preprocessing, folder: Path) -> RawSa
     if isinstance(split.samples, ImageFiles):
         paths = split.samples.paths
         files = tuple(str(paths[index].resolve()) for index in chosen[: len(arrays)])
-    return RawSamples(tuple(arrays), files, preprocessing.to_dict())
+    return EncodedSamples(tuple(arrays), files, preprocessing.to_dict())

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.loop.contention import Watch
+from edgecnn.benchmarking.loop.contention import ContentionProbe
 from edgecnn.benchmarking.loop.queueing import QUANTILE, arrivals, attempts, highest_rate
 from edgecnn.benchmarking.loop.steady import (
     Invocation,
@@ -121,7 +121,7 @@ def run(
     streams: Streams,
     load: Load,
     protocol: Protocol,
-    watch: Watch | None = None,
+    watch: ContentionProbe | None = None,
     pace_ns: float = 0.0,
     *,
     batch: int = 1,

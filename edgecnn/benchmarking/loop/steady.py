@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.loop.contention import Watch
+from edgecnn.benchmarking.loop.contention import ContentionProbe
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results.runs import Block
 from edgecnn.statistics.samples import Samples
@@ -28,7 +28,7 @@ SETTLED_WITHIN = 0.02
 
 
 @dataclass(frozen=True)
-class Steady:
+class SteadySamples:
     """Samples in nanoseconds, and the blocks that they were taken in."""
 
     samples: Samples
@@ -63,9 +63,9 @@ def warm_up(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
 def measure(
     invocations: Sequence[Invocation],
     protocol: Protocol,
-    watch: Watch | None = None,
+    watch: ContentionProbe | None = None,
     pace_ns: float = 0.0,
-) -> Steady:
+) -> SteadySamples:
     """Sample steady-state latencies until undisturbed samples suffice or the budget is spent.
 
     Before and after each block `watch` probes the machine; without one every block counts as
@@ -90,7 +90,7 @@ def measure(
                 break
             if buffer.busy_ns / 1e9 >= protocol.max_secs:
                 break
-    return Steady(buffer.taken.copy(), tuple(blocks))
+    return SteadySamples(buffer.taken.copy(), tuple(blocks))
 
 
 def enough(count: int, elapsed: float, protocol: Protocol) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 from edgecnn.benchmarking import passes
 from edgecnn.benchmarking.executor.job import NUMBERS, WorkerJob, cause_of
 from edgecnn.benchmarking.loop import own_environment, placement, scenarios
-from edgecnn.benchmarking.loop.contention import Watch
+from edgecnn.benchmarking.loop.contention import ContentionProbe
 from edgecnn.benchmarking.loop.pool import Inputs
 from edgecnn.benchmarking.loop.worker_inputs import inputs_of, synthetic
 from edgecnn.benchmarking.loop.worker_outputs import write_outputs
@@ -239,8 +239,8 @@ def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int,
     return times[0], max(peak, resident_bytes()["peak" if forgotten else "now"])
 
 
-def _watch(job: WorkerJob) -> Watch | None:
+def _watch(job: WorkerJob) -> ContentionProbe | None:
     """Probes the machine, where one request comes after the other on the processor."""
     if job.load.scenario not in ("single_stream", "multi_stream"):
         return None
-    return Watch(job.options.threads, job.probes, job.known_ns)
+    return ContentionProbe(job.options.threads, job.probes, job.known_ns)

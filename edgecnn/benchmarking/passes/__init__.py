@@ -24,7 +24,7 @@ from edgecnn.results.run_options import Load, RuntimeOptions
 from edgecnn.runtimes.base import Session
 
 if TYPE_CHECKING:
-    from edgecnn.benchmarking.loop.raw import RawSamples
+    from edgecnn.benchmarking.loop.raw import EncodedSamples
 
 PASSES: Mapping[str, str] = {
     "response": "edgecnn.benchmarking.passes.response:find",
@@ -65,7 +65,7 @@ class Context:
     """What the scenario reported about its queries (`Run.queries`)."""
     load: Load = field(default_factory=Load)
     """How requests arrived while the row was measured."""
-    raw: RawSamples | None = None
+    raw: EncodedSamples | None = None
     """Samples before preprocessing, where there are real ones."""
     fed: str = ""
     """What synthetic samples are, in words ("noise 0…1")."""

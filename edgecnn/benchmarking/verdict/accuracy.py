@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.data.seen import SeenSamples
-from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
+from edgecnn.data.seen import TrainingOverlap
+from edgecnn.evaluation.parity_words import concerns, inconclusive_reason, lost
 from edgecnn.feeding.choice import HINT
 from edgecnn.results import Measurement
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 
 ACCURACY_COLLAPSE = 0.05
 
@@ -16,7 +16,7 @@ ACCURACY_COLLAPSE = 0.05
 def inaccurate(measurement: Measurement) -> Iterator[str]:
     accuracy = measurement.accuracy
     if accuracy is not None and accuracy.trained_on:
-        yield SeenSamples(accuracy.trained_on, accuracy.n, accuracy.trained_on_exactly).sentence
+        yield TrainingOverlap(accuracy.trained_on, accuracy.n, accuracy.trained_on_exactly).sentence
     if accuracy is None or accuracy.ci95 is None:
         return
     if _collapsed(accuracy.ci95[1], accuracy.parent_value):
@@ -49,7 +49,7 @@ def unmeasured(measurement: Measurement) -> Iterator[str]:
 def proving_little(measurement: Measurement) -> Iterator[str]:
     """Accuracy and parity that show less than their numbers seem to."""
     accuracy, parity = measurement.accuracy, measurement.parity
-    if accuracy is not None and (nothing := proves_nothing(accuracy, "this row")):
+    if accuracy is not None and (nothing := uninformative_reason(accuracy, "this row")):
         yield f"{nothing}; check the data, the labels and the preprocessing"
     step = accuracy.further.get("score_step") if accuracy is not None else None
     if accuracy is not None and isinstance(step, (int, float)):
@@ -62,6 +62,6 @@ def proving_little(measurement: Measurement) -> Iterator[str]:
         )
     if parity is not None:
         yield from concerns(parity) if accuracy is None else lost(parity)
-        nothing = cannot_tell(parity)
+        nothing = inconclusive_reason(parity)
         if accuracy is not None and nothing:
             yield nothing

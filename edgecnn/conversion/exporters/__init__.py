@@ -38,7 +38,7 @@ class Exporter:
         format cannot express, MissingDependencyError without the tool.
         """
         if not self.place:
-            source.float_twin(path)
+            source.write_float_graph(path)
             return
         write: Callable[[FileSource, Path], None] = importlib.import_module(self.place).write
         write(source, path)

@@ -88,7 +88,7 @@ def _write_fixed(source: FileSource, path: Path) -> None:
     """The float file with every size fixed, the batch included."""
     import onnx
 
-    source.float_twin(path)
+    source.write_float_graph(path)
     with converter("onnx"):
         model = onnx.load(str(path))
         onnx_form.with_sizes(model, source.session.inputs, keep_batch=False)

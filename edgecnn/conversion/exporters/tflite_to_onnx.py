@@ -56,14 +56,14 @@ def write(source: FileSource, path: Path) -> None:
     require("tf2onnx", "convert")
     with scratch.folder() as folder:
         fixed = folder / "fixed.tflite"
-        source.float_twin(fixed)
+        source.write_float_graph(fixed)
         with converter("tf2onnx", _HINT):
             import onnx
             import tf2onnx
 
             model, _ = tf2onnx.convert.from_tflite(str(fixed), opset=OPSET)
             _check_nodes(model)
-            # float_twin named the tensors so.
+            # write_float_graph named the tensors so.
             inputs = tflite_form.unique_names(source.session.inputs, "input")
             outputs = tflite_form.unique_names(source.session.outputs, "output")
             _with_names(model, inputs, outputs)

@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgecnn.conversion.quantizers.weighted import Floats, Weighted
+from edgecnn.conversion.quantizers.weighted import Floats, WeightedLayer
 
 SWEEPS = 20
 """Over all pairs at most; a chain of layers settles in a few."""
 SETTLED = 1e-3
 
 
-def equalized(layers: Sequence[Weighted]) -> list[Weighted]:
+def equalized(layers: Sequence[WeightedLayer]) -> list[WeightedLayer]:
     """The layers that changed; the network computes what it did."""
     by_name = {layer.name: layer for layer in layers}
     pairs = [
@@ -41,7 +41,7 @@ def equalized(layers: Sequence[Weighted]) -> list[Weighted]:
     return [by_name[layer.name] for layer in layers if layer.name in touched]
 
 
-def _fits(first: Weighted, second: Weighted) -> bool:
+def _fits(first: WeightedLayer, second: WeightedLayer) -> bool:
     """Whether each output of the first is one input channel of the second.
 
     A dense layer behind a convolution takes each channel at many places, in an order that the
@@ -52,18 +52,18 @@ def _fits(first: Weighted, second: Weighted) -> bool:
     return first.kind == second.kind
 
 
-def _channels(layer: Weighted) -> int:
+def _channels(layer: WeightedLayer) -> int:
     taps = int(np.prod(layer.kernel)) if layer.kernel else 1
     return layer.groups * layer.inputs // taps
 
 
-def _by_input(layer: Weighted) -> Floats:
+def _by_input(layer: WeightedLayer) -> Floats:
     """(groups, outputs, input channels of a group, taps)."""
     taps = int(np.prod(layer.kernel)) if layer.kernel else 1
     return layer.weights.reshape(*layer.weights.shape[:2], -1, taps)
 
 
-def _factors(first: Weighted, second: Weighted) -> Floats:
+def _factors(first: WeightedLayer, second: WeightedLayer) -> Floats:
     leaving = np.abs(first.weights).max(axis=2).ravel()
     entering = np.abs(_by_input(second)).max(axis=(1, 3)).ravel()
     usable = (leaving > 0) & (entering > 0)
@@ -71,13 +71,13 @@ def _factors(first: Weighted, second: Weighted) -> Floats:
     return np.where(usable, np.sqrt(np.where(usable, leaving, 1.0) * safe) / safe, 1.0)
 
 
-def _divided(layer: Weighted, factors: Floats) -> Weighted:
+def _divided(layer: WeightedLayer, factors: Floats) -> WeightedLayer:
     shaped = factors.reshape(*layer.weights.shape[:2], 1)
     bias = None if layer.bias is None else layer.bias / factors
     return replace(layer, weights=layer.weights / shaped, bias=bias)
 
 
-def _multiplied(layer: Weighted, factors: Floats) -> Weighted:
+def _multiplied(layer: WeightedLayer, factors: Floats) -> WeightedLayer:
     by_input = _by_input(layer)
     shaped = factors.reshape(layer.groups, 1, -1, 1)
     return replace(layer, weights=(by_input * shaped).reshape(layer.weights.shape))

@@ -26,7 +26,7 @@ LEAST_LEVELS = 64.0
 GAIN_DB = 1.0
 
 
-def wants_float_tail(recipe: Recipe, parity: Parity) -> bool:
+def needs_float_tail(recipe: Recipe, parity: Parity) -> bool:
     """Whether parts of an int8 output share a step that leaves too little of one of them."""
     if recipe.activations != "int8":
         return False

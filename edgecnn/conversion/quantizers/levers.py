@@ -15,7 +15,7 @@ from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.quantizers.rounding import plain, rounded
 from edgecnn.conversion.quantizers.weighted import (
     InputStatistics,
-    Weighted,
+    WeightedLayer,
     open_weighted,
     replaced,
     seen_inputs,
@@ -28,7 +28,7 @@ SAMPLES = 64
 
 
 @dataclass(frozen=True)
-class Improved:
+class AdjustedWeights:
     """How many layers each lever changed; `left_out` are too large for AdaRound."""
 
     equalized: int = 0
@@ -42,13 +42,13 @@ def changes_weights(recipe: Recipe) -> bool:
     return recipe.equalized or recipe.rounding != "nearest" or recipe.bias_corrected
 
 
-def improve(
+def adjust_weights(
     float_path: Path,
     recipe: Recipe,
     samples: Iterable[Sample],
     path: Path,
-    known: dict[str, Weighted] | None = None,
-) -> Improved:
+    known: dict[str, WeightedLayer] | None = None,
+) -> AdjustedWeights:
     """Write the float file with the recipe's weights and biases to `path`.
 
     Layers that the recipe keeps out of int8 keep their weights. The first 64 samples show what
@@ -65,7 +65,7 @@ def improve(
         even = equalized(layers) if recipe.equalized else []
         layers = replaced(layers, even)
         free = [layer.name for layer in layers if layer.name not in kept]
-        done = Improved(equalized=len(even))
+        done = AdjustedWeights(equalized=len(even))
         if recipe.rounding == "nearest" and not recipe.bias_corrected:
             file.write(layers, path)
             return done
@@ -89,7 +89,7 @@ def improve(
         )
 
 
-def _improved(layer: Weighted, recipe: Recipe, seen: InputStatistics) -> Weighted:
+def _improved(layer: WeightedLayer, recipe: Recipe, seen: InputStatistics) -> WeightedLayer:
     before = layer.weights
     if recipe.rounding == "adaround":
         layer = rounded(layer, seen, recipe.granularity)

@@ -16,7 +16,7 @@ from edgecnn.conversion.quantizers.weighted import (
     LARGEST,
     Floats,
     InputStatistics,
-    Weighted,
+    WeightedLayer,
     nearest,
     scales_of,
     with_weights,
@@ -29,7 +29,7 @@ GAIN = 1e-12
 """Relative gain below which a change of sides does not count."""
 
 
-def rounded(layer: Weighted, seen: InputStatistics, granularity: Granularity) -> Weighted:
+def rounded(layer: WeightedLayer, seen: InputStatistics, granularity: Granularity) -> WeightedLayer:
     """The layer with weights that are steps of its int8 scale already.
 
     The quantizer finds the same scale again, since the largest weight of each scale stays, and
@@ -83,6 +83,6 @@ def _rounded(weights: Floats, scales: Floats, products: npt.NDArray[np.float64])
     return np.asarray(steps * scales)
 
 
-def plain(layer: Weighted, granularity: Granularity) -> Floats:
+def plain(layer: WeightedLayer, granularity: Granularity) -> Floats:
     """The weights rounded to the nearest step."""
     return nearest(layer.weights, scales_of(layer.weights, granularity))

@@ -26,7 +26,7 @@ LARGEST = 127
 
 
 @dataclass(frozen=True)
-class Weighted:
+class WeightedLayer:
     """A convolution or dense layer of a file.
 
     `weights` are (groups, outputs of a group, inputs of a group × kernel), the kernel's rows and
@@ -64,9 +64,9 @@ class Weighted:
 class WeightedFile(Protocol):
     """A float file whose weights can be read and replaced."""
 
-    layers: Sequence[Weighted]
+    layers: Sequence[WeightedLayer]
 
-    def write(self, changed: Iterable[Weighted], path: Path) -> None:
+    def write(self, changed: Iterable[WeightedLayer], path: Path) -> None:
         """Write the file with the weights and biases of `changed` layers to `path`."""
 
 
@@ -104,7 +104,7 @@ class InputStatistics:
 
 
 def seen_inputs(
-    path: Path, layers: Sequence[Weighted], samples: Sequence[Sample]
+    path: Path, layers: Sequence[WeightedLayer], samples: Sequence[Sample]
 ) -> dict[str, InputStatistics]:
     """What each layer's inputs are like over `samples`, which run through the file once.
 
@@ -124,7 +124,7 @@ def seen_inputs(
 class _Sums:
     """Sums over patches of one layer's inputs."""
 
-    def __init__(self, layer: Weighted) -> None:
+    def __init__(self, layer: WeightedLayer) -> None:
         self.count = 0
         self._products = np.zeros((layer.groups, layer.inputs, layer.inputs), np.float32)
         self._mean = np.zeros((layer.groups, layer.inputs))
@@ -141,7 +141,7 @@ class _Sums:
 
 
 def patches(
-    layer: Weighted, values: npt.NDArray[Any], most: int, generator: np.random.Generator
+    layer: WeightedLayer, values: npt.NDArray[Any], most: int, generator: np.random.Generator
 ) -> Floats:
     """Up to `most` inputs of the layer in a tensor (batch, …): (groups, rows, inputs)."""
     if layer.kind == "dense":
@@ -178,12 +178,14 @@ def patches(
     return np.asarray(grouped.transpose(2, 0, 3, 1).reshape(layer.groups, len(rows), -1))
 
 
-def replaced(layers: Iterable[Weighted], changed: Iterable[Weighted]) -> list[Weighted]:
+def replaced(
+    layers: Iterable[WeightedLayer], changed: Iterable[WeightedLayer]
+) -> list[WeightedLayer]:
     """`layers` with those of `changed` in place of their namesakes."""
     by_name = {layer.name: layer for layer in changed}
     return [by_name.get(layer.name, layer) for layer in layers]
 
 
-def with_weights(layer: Weighted, weights: Floats) -> Weighted:
+def with_weights(layer: WeightedLayer, weights: Floats) -> WeightedLayer:
     """The layer with other weights of the same shape."""
     return replace(layer, weights=weights)

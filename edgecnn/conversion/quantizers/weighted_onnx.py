@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.conversion.quantizers.weighted import Weighted
+from edgecnn.conversion.quantizers.weighted import WeightedLayer
 
 
 class OnnxWeights:
@@ -34,7 +34,7 @@ class OnnxWeights:
         layers = [self._layer(node) for node in self._graph.node]
         self.layers = tuple(layer for layer in layers if layer is not None)
 
-    def write(self, changed: Iterable[Weighted], path: Path) -> None:
+    def write(self, changed: Iterable[WeightedLayer], path: Path) -> None:
         """See `WeightedFile.write`."""
         import onnx
 
@@ -50,7 +50,7 @@ class OnnxWeights:
                 self._store(node.input[2], layer.bias)
         onnx.save(self._model, str(path))
 
-    def _layer(self, node: Any) -> Weighted | None:
+    def _layer(self, node: Any) -> WeightedLayer | None:
         if node.op_type not in ("Conv", "Gemm", "MatMul") or len(node.input) < 2:
             return None
         stored = self._constant(node.input[1])
@@ -75,13 +75,13 @@ class OnnxWeights:
             if stored.ndim != 2 or odd:
                 return None
             by_output = stored if _outputs_first(node) else stored.T
-            return Weighted(kind="dense", weights=by_output.astype(np.float64)[None], **shared)
+            return WeightedLayer(kind="dense", weights=by_output.astype(np.float64)[None], **shared)
         groups = int(_attribute(node, "group", 1))
         kernel = tuple(int(size) for size in stored.shape[2:])
         padding = self._padding(node, kernel)
         if padding is None:
             return None
-        return Weighted(
+        return WeightedLayer(
             kind="convolution",
             weights=stored.astype(np.float64).reshape(groups, stored.shape[0] // groups, -1),
             kernel=kernel,

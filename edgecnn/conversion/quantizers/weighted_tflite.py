@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.conversion.quantizers.weighted import Floats, Weighted
+from edgecnn.conversion.quantizers.weighted import Floats, WeightedLayer
 
 _RELU, _NONE = 1, 0
 """Of ActivationFunctionType."""
@@ -48,7 +48,7 @@ class TFLiteWeights:
         layers = [self._layer(operator) for operator in self._graph.operators]
         self.layers = tuple(layer for layer in layers if layer is not None)
 
-    def write(self, changed: Iterable[Weighted], path: Path) -> None:
+    def write(self, changed: Iterable[WeightedLayer], path: Path) -> None:
         """See `WeightedFile.write`."""
         from ai_edge_litert.tools import flatbuffer_utils
 
@@ -61,7 +61,7 @@ class TFLiteWeights:
                 self._store(self._graph.tensors[bias], layer.bias)
         path.write_bytes(flatbuffer_utils.convert_object_to_bytearray(self._model))
 
-    def _layer(self, operator: Any) -> Weighted | None:
+    def _layer(self, operator: Any) -> WeightedLayer | None:
         kind = self._kinds[operator.opcodeIndex]
         if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             return None
@@ -83,7 +83,7 @@ class TFLiteWeights:
             "follower": self._follower(output),
         }
         if kind == "FULLY_CONNECTED":
-            return Weighted(kind="dense", weights=stored.astype(np.float64)[None], **shared)
+            return WeightedLayer(kind="dense", weights=stored.astype(np.float64)[None], **shared)
         depthwise = kind == "DEPTHWISE_CONV_2D"
         if depthwise:
             self._depthwise.add(name)
@@ -92,7 +92,7 @@ class TFLiteWeights:
         dilations = (int(options.dilationHFactor), int(options.dilationWFactor))
         sizes = tuple(int(size) for size in self._graph.tensors[source].shape[1:3])
         same = int(options.padding) == _SAME
-        return Weighted(
+        return WeightedLayer(
             kind="convolution",
             weights=_canonical(
                 stored, int(self._graph.tensors[source].shape[3]), depthwise=depthwise
@@ -148,7 +148,7 @@ def _canonical(stored: npt.NDArray[Any], channels: int, *, depthwise: bool) -> F
     return np.asarray(moved, np.float64)
 
 
-def _stored(layer: Weighted, shape: tuple[int, ...], *, depthwise: bool) -> npt.NDArray[Any]:
+def _stored(layer: WeightedLayer, shape: tuple[int, ...], *, depthwise: bool) -> npt.NDArray[Any]:
     """The weights as the file has them."""
     if layer.kind == "dense":
         return np.asarray(layer.weights[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.errors import InputError
-from edgecnn.feeding import ChosenPreprocessing, choose
+from edgecnn.feeding import ChosenPreprocessing, choose_preprocessing
 from edgecnn.feeding.choice import UNKNOWN
 from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
 from edgecnn.manifest import Manifest
@@ -29,13 +29,13 @@ def chosen_for(
     InputError for an option that is not known or not for such an input, and for data that do
     not fit the model.
     """
-    if dataset is not None and dataset.names_inputs:
+    if dataset is not None and dataset.has_named_inputs:
         check_no_preprocessing(option)
         return ChosenPreprocessing(None, AS_THEY_ARE)
     proof = source.proof()
     base = partial(_base, source, dataset)
     try:
-        return choose(
+        return choose_preprocessing(
             base,
             manifest,
             option=option,

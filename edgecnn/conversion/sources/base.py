@@ -18,7 +18,7 @@ from edgecnn.manifest import TensorSpec
 
 if TYPE_CHECKING:
     from edgecnn.conversion.targets import Target
-    from edgecnn.feeding import Proof
+    from edgecnn.feeding import InferredInput
 
 Array = npt.NDArray[Any]
 Sample = Array | Sequence[Array]
@@ -58,7 +58,7 @@ class SourceModel(ABC):
         """Whether float files made of it hold the real values of a quantized file's numbers."""
         return False
 
-    def has_float_twin(self, file_format: str) -> bool:  # noqa: ARG002
+    def has_float_reference(self, file_format: str) -> bool:  # noqa: ARG002
         """Whether a float file of a format is written from a float ONNX file, with which it can be
         compared where the model itself is quantized.
         """
@@ -137,7 +137,7 @@ class SourceModel(ABC):
         no way from this kind of model to the format.
         """
 
-    def write_carried(self, file_format: str, path: Path) -> None:
+    def write_quantized(self, file_format: str, path: Path) -> None:
         """Write the file of a format with the numbers of a model that is quantized already, for a
         target that it `carries`. Raises as `write_float`.
         """
@@ -151,7 +151,7 @@ class SourceModel(ABC):
         """What a manifest says about the model besides its name and its digest."""
         return dict(self.given)
 
-    def proof(self) -> Proof | None:
+    def proof(self) -> InferredInput | None:
         """What the model itself shows about the input that it wants; None where nothing."""
         return None
 

@@ -14,7 +14,7 @@ from edgecnn.conversion.rewriting.onnx.dequantization import write_dequantized
 from edgecnn.conversion.running.inference import batch_of, predict
 from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
-from edgecnn.feeding import Proof, prove_file
+from edgecnn.feeding import InferredInput, infer_from_file
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.formats.signature import Dimension
@@ -48,8 +48,8 @@ _CHANNELS_LAST = {"NCHW": "NHWC", "NCL": "NLC", "NCDHW": "NDHWC"}
 class FileSource(SourceModel):
     """A model file in its own runtime.
 
-    `held` is the recipe that the file stores. `float_twin` writes the same model in float32, with
-    every size fixed but an open batch; it is what exporters and quantizers take.
+    `held` is the recipe that the file stores. `write_float_graph` writes the same model in float32,
+    with every size fixed but an open batch; it is what exporters and quantizers take.
     """
 
     format: str
@@ -58,10 +58,10 @@ class FileSource(SourceModel):
     """The sizes that were given for what the file leaves open."""
     held: str
     session: Session = field(repr=False)
-    float_twin: Callable[[Path], None] = field(repr=False)
-    real_twin: Callable[[Path], None] | None = field(default=None, repr=False)
-    """As `float_twin`, which keeps a quantized file's numbers: with the real values in place of
-    those that operators on floats take. None where `float_twin` does so itself."""
+    write_float_graph: Callable[[Path], None] = field(repr=False)
+    write_dequantized_graph: Callable[[Path], None] | None = field(default=None, repr=False)
+    """As `write_float_graph`, which keeps a quantized file's numbers: with the real values in place
+    of those that operators on floats take. None where `write_float_graph` does so itself."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -85,7 +85,7 @@ class FileSource(SourceModel):
         """Whether float files made of it hold the real values of a quantized file's numbers."""
         return self.held in DEQUANTIZED.get(self.format, ())
 
-    def has_float_twin(self, file_format: str) -> bool:
+    def has_float_reference(self, file_format: str) -> bool:
         return self.format == "onnx" != file_format
 
     @property
@@ -93,13 +93,13 @@ class FileSource(SourceModel):
         return tuple(spec.scale for spec in self.session.outputs)
 
     def write_float(self, file_format: str, path: Path) -> None:
-        twin = self.real_twin or self.float_twin
-        exporter(self.format, file_format).write(replace(self, float_twin=twin), path)
+        twin = self.write_dequantized_graph or self.write_float_graph
+        exporter(self.format, file_format).write(replace(self, write_float_graph=twin), path)
         if self.is_dequantized and file_format == "onnx" and self.format != "onnx":
             with converter("the dequantization of the ONNX file"):
                 write_dequantized(path)
 
-    def write_carried(self, file_format: str, path: Path) -> None:
+    def write_quantized(self, file_format: str, path: Path) -> None:
         exporter(self.format, file_format).write(self, path)
 
     def notes_for(self, target: Target) -> tuple[str, ...]:
@@ -115,8 +115,8 @@ class FileSource(SourceModel):
         way = exporter(self.format, file_format)
         return way.tool, way.packages
 
-    def proof(self) -> Proof | None:
-        return prove_file(self.original)
+    def proof(self) -> InferredInput | None:
+        return infer_from_file(self.original)
 
     def objection(self, target: Target) -> EdgeCNNError | None:
         try:
@@ -164,8 +164,8 @@ def file_source(
     file_format: str,
     shape: str,
     held: str,
-    float_twin: Callable[[Path], None],
-    real_twin: Callable[[Path], None] | None = None,
+    write_float_graph: Callable[[Path], None],
+    write_dequantized_graph: Callable[[Path], None] | None = None,
     notes: tuple[str, ...] = (),
 ) -> FileSource:
     """The source of a file that its own runtime has loaded."""
@@ -180,8 +180,8 @@ def file_source(
         shape=shape,
         held=held,
         session=session,
-        float_twin=float_twin,
-        real_twin=real_twin,
+        write_float_graph=write_float_graph,
+        write_dequantized_graph=write_dequantized_graph,
         notes=notes,
     )
 

@@ -15,7 +15,7 @@ from edgecnn.conversion.rewriting.keras.upsampling import as_resize
 from edgecnn.conversion.sources.keras_twins import convertible
 from edgecnn.conversion.sources.tensorflow import TensorFlowSource, given_sizes
 from edgecnn.errors import InputError
-from edgecnn.feeding import Proof
+from edgecnn.feeding import InferredInput
 from edgecnn.feeding.family import family_of
 from edgecnn.feeding.keras_model import prove
 from edgecnn.keras_files import is_keras_2
@@ -61,15 +61,15 @@ class KerasSource(TensorFlowSource):
         planar = with_planar_pooling(self.model)
         return self if planar is self.model else replace(self, model=planar)
 
-    def proof(self) -> Proof | None:
+    def proof(self) -> InferredInput | None:
         proof = self.proof_in_file() if is_keras_2(self.model) else prove(self.model)
         if proof is None and is_keras_2(self.model):
             family = family_of(self.layer_names)
             if family is not None:
                 because = f"the model is built as {family.name} of keras.applications"
-                return Proof("family", because, family.preset)
+                return InferredInput("family", because, family.preset)
         if proof is None and self.dtype == "uint8":
-            return Proof("quantization", "its input is uint8 without a scale", "raw")
+            return InferredInput("quantization", "its input is uint8 without a scale", "raw")
         return proof
 
 

@@ -80,7 +80,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         session = _loaded(model, shape)
         notes = (*notes, note)
 
-    def float_twin(target: Path) -> None:
+    def write_float_graph(target: Path) -> None:
         twin = plain_form.copied(model)
         with converter("onnx"):
             plain_form.to_float32(twin, held)
@@ -97,7 +97,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         file_format="onnx",
         shape=shape,
         held=held,
-        float_twin=float_twin,
+        write_float_graph=write_float_graph,
         notes=notes,
     )
 

@@ -12,7 +12,7 @@ from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.keras_file import digest_of
 from edgecnn.conversion.sources.tensorflow import TensorFlowSource, given_sizes
 from edgecnn.errors import InputError
-from edgecnn.feeding import Proof
+from edgecnn.feeding import InferredInput
 from edgecnn.keras_files import import_keras
 from edgecnn.keras_files.library import without_native_log
 from edgecnn.keras_files.problems import first_sentence
@@ -62,7 +62,7 @@ class SavedModelSource(TensorFlowSource):
     def tracked(self) -> Any:
         return self.loaded
 
-    def proof(self) -> Proof | None:
+    def proof(self) -> InferredInput | None:
         return self.proof_in_file()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecnn.conversion.sources.base import Array, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.feeding import Proof, prove_file
+from edgecnn.feeding import InferredInput, infer_from_file
 from edgecnn.registry import lookup
 from edgecnn.runtimes.tensors import to_model
 from edgecnn.text import first_line
@@ -159,7 +159,7 @@ class TensorFlowSource(SourceModel):
     def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
         return lookup("format", file_format, _CONVERTERS)
 
-    def proof_in_file(self) -> Proof | None:
+    def proof_in_file(self) -> InferredInput | None:
         """What the float file proves: its first operators prove as much as layers do. (TFLite's
         converter folds a scale into the weights behind it, tf2onnx does not.)
         """
@@ -171,10 +171,10 @@ class TensorFlowSource(SourceModel):
                 path = folder / "float32.onnx"
                 try:
                     self.write_float("onnx", path)
-                    self._kept["proof"] = prove_file(path)
+                    self._kept["proof"] = infer_from_file(path)
                 except EdgeCNNError:
                     pass  # each target says by itself why it cannot be made
-        proof: Proof | None = self._kept["proof"]
+        proof: InferredInput | None = self._kept["proof"]
         return proof
 
     def operations(self, file_format: str) -> tuple[Operation, ...]:

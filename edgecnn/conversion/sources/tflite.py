@@ -51,7 +51,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
 
     held = recipe_in(path)
 
-    def float_twin(target: Path, *, real: bool = False) -> None:
+    def write_float_graph(target: Path, *, real: bool = False) -> None:
         with converter("the TFLite file's rewriting", "the file is damaged, or above 2 GiB"):
             model = plain_form.read(path.read_bytes())
             if _has_open(path):
@@ -72,8 +72,10 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         file_format="tflite",
         shape=shape,
         held=held,
-        float_twin=float_twin,
-        real_twin=partial(float_twin, real=True) if held in DEQUANTIZED["tflite"] else None,
+        write_float_graph=write_float_graph,
+        write_dequantized_graph=partial(write_float_graph, real=True)
+        if held in DEQUANTIZED["tflite"]
+        else None,
     )
 
 

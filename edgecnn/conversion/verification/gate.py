@@ -1,5 +1,5 @@
-"""The gate that a converted file passes or not, by its accuracy against its parent's where there
-are labels, by its outputs alone where there are none. Whatever proves nothing does not pass.
+"""Accuracy gate for converted files: by accuracy against the parent's where there are labels, by
+outputs alone where there are none. An inconclusive comparison does not pass.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from edgecnn.evaluation.parity_words import (
     PASS_DB,
     WORST_DB,
-    cannot_tell,
     concerns,
+    inconclusive_reason,
     lost,
     one_class,
     other_answers,
@@ -18,7 +18,7 @@ from edgecnn.evaluation.parity_words import (
 )
 from edgecnn.results import Accuracy, Parity
 from edgecnn.results.accuracy_drop import TOLERANCE, AccuracyDrop, change, describe, drop_between
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 
 DEFAULT_MAX_DROP = 1.0
 """Percentage points of accuracy."""
@@ -50,8 +50,8 @@ def gate(
     """
     points = 100.0 * (parent_accuracy - artifact_accuracy)
     passed = points <= max_drop + TOLERANCE
-    numbers = f"{100 * artifact_accuracy:.2f}% after {100 * parent_accuracy:.2f}%"
-    measured = f"{'within' if passed else 'more than'} the {max_drop:g} allowed"
+    numbers = f"{100 * artifact_accuracy:.2f}%, parent {100 * parent_accuracy:.2f}%"
+    measured = f"{'within' if passed else 'exceeds'} the limit of {max_drop:g}"
     if drop is None:
         changed = f"{-points:+.2f} points" if points else "no change"
         return AccuracyGate(passed, f"{numbers} ({changed}, {measured})")
@@ -61,7 +61,7 @@ def gate(
     return AccuracyGate(passed, f"{numbers} ({change(drop)}; {description})")
 
 
-def judge(
+def accuracy_gate(
     parity: Parity,
     before: Accuracy | None = None,
     after: Accuracy | None = None,
@@ -76,12 +76,12 @@ def judge(
     """
     if before is None or after is None:
         reasons = objections(parity, synthetic=synthetic)
-        more = "; give --data to decide" if synthetic else ""
-        undecided = cannot_tell(parity) is not None
+        more = "; pass --data to decide" if synthetic else ""
+        undecided = inconclusive_reason(parity) is not None
         return (
             AccuracyGate(False, "; ".join(reasons) + more, undecided=undecided) if reasons else None
         )
-    nothing = proves_nothing(before) or cannot_tell(parity)
+    nothing = uninformative_reason(before) or inconclusive_reason(parity)
     if nothing is not None:
         return AccuracyGate(False, nothing, undecided=True)
     drop = drop_between(before, after)

@@ -1,6 +1,6 @@
-"""How far float files are from the quantized model that they were made of, in its own steps.
+"""Error of float files against the quantized model they were made from, in quantization steps.
 
-The parent rounds its activations, they do not: an error of 1e-3 says little there.
+The parent requantizes its activations, they do not: an absolute error is not meaningful there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgecnn.evaluation.parts import MOST_LEVELS, quantization_step
 Array = npt.NDArray[Any]
 
 
-def in_steps(
+def step_error_note(
     reference: Sequence[Array], outputs: Sequence[Array], steps: Sequence[float | None]
 ) -> str:
     """A sentence about the output that is furthest off; empty where no step is known.
@@ -35,8 +35,8 @@ def in_steps(
     if worst is None:
         return ""
     return (
-        f"it computes without rounding activations: its outputs are off from its parent's by "
-        f"{worst[1]:.2g} of the parent's steps on average, {worst[0]:.3g} at most"
+        "activations are not requantized; outputs differ from the parent's by "
+        f"{worst[1]:.2g} quantization steps on average (max {worst[0]:.3g})"
     )
 
 

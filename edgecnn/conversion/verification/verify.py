@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verification_samples
-from edgecnn.conversion.detectors import as_detector
+from edgecnn.conversion.detectors import complete_detector_manifest
 from edgecnn.conversion.running.alignment import aligned
 from edgecnn.conversion.running.feeding import chosen_for
 from edgecnn.conversion.running.inference import batch_of_file, predict
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import Sample, SourceModel
-from edgecnn.conversion.verification.gate import DEFAULT_MAX_DROP, AccuracyGate, judge
+from edgecnn.conversion.verification.gate import DEFAULT_MAX_DROP, AccuracyGate, accuracy_gate
 from edgecnn.conversion.verification.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.verification.sequences import FEW_ANSWERS, compare_sequences
-from edgecnn.data.seen import seen_in_training
+from edgecnn.data.seen import training_overlap
 from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Scorer, open_scorer
-from edgecnn.feeding import choose, must_know
+from edgecnn.feeding import choose_preprocessing, require_preprocessing
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.formats.kinds import graphs_in
@@ -38,7 +38,7 @@ from edgecnn.manifest import Artifact, Manifest, TensorSpec, digest_of, sha256_o
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 from edgecnn.runtimes import reference_runtime
 
 if TYPE_CHECKING:
@@ -179,13 +179,13 @@ def verify_artifact(
         )
     if dataset is not None:
         dataset = without_calibration(dataset, [artifact.manifest])
-    manifest = as_detector(
+    manifest = complete_detector_manifest(
         artifact.manifest, source, parent, dataset=dataset, preprocessing=preprocessing, about=about
     )
     choice = chosen_for(source, manifest, dataset, preprocessing)
     samples = verification_samples(
         dataset,
-        must_know(choice, source.name) if dataset else choice.preprocessing,
+        require_preprocessing(choice, source.name) if dataset else choice.preprocessing,
         source.input_shape,
         inputs=source.inputs,
         vocabularies=source.vocabularies,
@@ -201,7 +201,7 @@ def verify_artifact(
         reference, outputs = scorer.ordered(reference), scorer.ordered(outputs)
         accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
     compared = compare(specs, reference, outputs, parent_sha256=source.sha256)
-    answer = judge(
+    answer = accuracy_gate(
         compared,
         before,
         accuracy,
@@ -238,10 +238,10 @@ def _verify_sequences(
     shape = tuple(int(size or 0) for size in session.inputs[0].shape[1:])
     fed, prepare = None, artifact.manifest.preprocessing
     if dataset is not None:
-        choice = choose(
+        choice = choose_preprocessing(
             partial(dataset.preprocessing, shape), artifact.manifest, option=preprocessing
         )
-        fed, prepare = choice.fed, must_know(choice, artifact.name)
+        fed, prepare = choice.fed, require_preprocessing(choice, artifact.name)
     samples = verification_samples(
         dataset,
         prepare,
@@ -258,7 +258,7 @@ def _verify_sequences(
         scorer=_scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None,
         parent_sha256=sha256,
     )
-    answer = judge(compared, before, accuracy, max_drop=max_drop, synthetic=not drawn)
+    answer = accuracy_gate(compared, before, accuracy, max_drop=max_drop, synthetic=not drawn)
     if accuracy is not None and isinstance(samples, DrawnSamples):
         answer = _unless_seen(answer, artifact.manifest, samples)
     return Verification(artifact, compared, accuracy, before, answer, (), fed)
@@ -278,7 +278,7 @@ def _unless_seen(
     answer: AccuracyGate | None, manifest: Manifest, samples: DrawnSamples
 ) -> AccuracyGate | None:
     """The gate's answer, which is no where accuracy was measured on samples that training saw."""
-    seen = seen_in_training(manifest, samples.dataset, samples.split_name)
+    seen = training_overlap(manifest, samples.dataset, samples.split_name)
     if seen is None or not seen.count:
         return answer
     return AccuracyGate(False, f"INVALID: {seen.sentence}", undecided=True)
@@ -314,7 +314,7 @@ def parent_objection(
         return None
     if not scorer.accepts(reference):
         return None
-    return proves_nothing(scorer.accuracy(scorer.ordered(reference)))
+    return uninformative_reason(scorer.accuracy(scorer.ordered(reference)))
 
 
 def _recorded_shape(artifact: Artifact) -> str:

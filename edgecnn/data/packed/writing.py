@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edgecnn.data.base import Dataset, check_recorded
+from edgecnn.data.base import Dataset, refuse_prepared_data
 from edgecnn.data.packed.index import (
     INDEX,
     RECORDS,
@@ -59,7 +59,7 @@ def pack(
             f"{dataset.name} is a data set for {dataset.task}",
             hint="only data sets for classification can be packed",
         )
-    check_recorded(dataset, "data pack")
+    refuse_prepared_data(dataset, "data pack")
     with _new_folder(out, force=force) as folder:
         records = array("q")
         shards: list[Shard] = []

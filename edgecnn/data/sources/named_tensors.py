@@ -67,7 +67,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
         seed=seed,
         notes=(f"each sample holds {described(first.samples[0])}",),
         modality="tensors",
-        own_numbers=any(part.is_numbered for part in parts.values()),
+        labels_are_class_ids=any(part.is_numbered for part in parts.values()),
     )
 
 

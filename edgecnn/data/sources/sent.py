@@ -93,7 +93,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
     split = dataset["test"]
     name = next(key for key, value in dataset.splits.items() if value is split)
     texts = dataset.modality == "text"
-    inputs = sorted(split.samples[0]) if dataset.names_inputs and len(split) else []
+    inputs = sorted(split.samples[0]) if dataset.has_named_inputs and len(split) else []
     index = {
         "schema_version": SCHEMA_VERSION,
         "kind": kind,

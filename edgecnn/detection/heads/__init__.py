@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from edgecnn.detection.heads.base import DEFAULT_MIN_SCORE, Clues, Head
+from edgecnn.detection.heads.base import DEFAULT_MIN_SCORE, DetectorSignature, Head
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.registry import HEADS
 
-__all__ = ["DEFAULT_MIN_SCORE", "Clues", "Head", "find_head", "head_class", "open_head"]
+__all__ = ["DEFAULT_MIN_SCORE", "DetectorSignature", "Head", "find_head", "head_class", "open_head"]
 
 
 def head_class(name: str) -> type[Head]:
@@ -30,7 +30,7 @@ def open_head(
     return head_class(settings.head)(settings, every_class=every_class, wanted=wanted)
 
 
-def find_head(clues: Clues, name: str) -> Postprocessing:
+def find_head(clues: DetectorSignature, name: str) -> Postprocessing:
     """What to know of a detector's head, found by its outputs and metadata.
 
     `name` is for the message. Raises InputError where no head has such outputs, and where several

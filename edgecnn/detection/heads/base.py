@@ -40,7 +40,7 @@ STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 
 
 @dataclass(frozen=True)
-class Clues:
+class DetectorSignature:
     """What is known of a detector before it has run.
 
     `height` and `width` are those of its input, `outputs` the shapes of its outputs without the
@@ -104,7 +104,7 @@ class Head(ABC):
 
     @classmethod
     @abstractmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         """What to know for outputs that can only be this head's; None for any other."""
 
     @classmethod

@@ -13,7 +13,7 @@ import numpy as np
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
     Array,
-    Clues,
+    DetectorSignature,
     Head,
     detections,
     in_pixels,
@@ -34,7 +34,7 @@ class EndToEnd(Head):
     min_score: ClassVar[float] = 0.25
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         shapes = [shape for shape in clues.outputs if len(shape) == 2]
         if len(clues.outputs) > 2 or len(shapes) != 1 or shapes[0][1] is None:
             return None

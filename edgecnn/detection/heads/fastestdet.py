@@ -15,7 +15,7 @@ import numpy as np
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
     Array,
-    Clues,
+    DetectorSignature,
     Head,
     detections,
     from_centers,
@@ -41,7 +41,7 @@ class FastestDet(Head):
     max_iou: ClassVar[float | None] = 0.45
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         named = len(clues.class_names)
         channels = 5 + named if named else COCO_CHANNELS
         rows, columns = clues.height // STRIDE, clues.width // STRIDE

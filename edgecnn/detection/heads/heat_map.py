@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.detection.detections import Detections, Scores, joined
-from edgecnn.detection.heads.base import Array, Clues, Head
+from edgecnn.detection.heads.base import Array, DetectorSignature, Head
 from edgecnn.detection.nms import suppress
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -32,7 +32,7 @@ class HeatMap(Head):
     name: ClassVar[str] = "heat_map"
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         rows, columns = clues.height // STRIDE, clues.width // STRIDE
         heat = {(rows, columns, 1), (1, rows, columns)}
         box = {(rows, columns, 4), (4, rows, columns)}

@@ -16,7 +16,7 @@ import numpy as np
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
     Array,
-    Clues,
+    DetectorSignature,
     Floats,
     Head,
     as_shares,
@@ -45,7 +45,7 @@ class NanoDet(Head):
     max_iou: ClassVar[float | None] = 0.6
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         named = len(clues.class_names)
         wanted = named + SIDES if named else COCO_COLUMNS
         for strides in (PLUS, FIRST):
@@ -84,7 +84,7 @@ class NanoDet(Head):
 
     def _joined(self, outputs: Sequence[Array], height: int, width: int) -> Array | None:
         """Scores and distributions of all strides as one output; None where they are no such."""
-        clues = Clues(height, width, ())
+        clues = DetectorSignature(height, width, ())
         rows = [output for output in outputs if output.ndim == 3]
         for strides in (PLUS, FIRST):
             if len(rows) != len(outputs) or len(outputs) != 2 * len(strides):
@@ -115,7 +115,7 @@ class NanoDet(Head):
         return detections(xyxy, scores[cells, classes], classes, height, width)
 
     def _strides(self, rows: int, height: int, width: int) -> tuple[int, ...]:
-        clues = Clues(height, width, ())
+        clues = DetectorSignature(height, width, ())
         for strides in (self.settings.strides, PLUS, FIRST):
             if strides and clues.cells(strides) == rows:
                 return strides

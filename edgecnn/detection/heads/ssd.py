@@ -13,7 +13,14 @@ from typing import ClassVar
 import numpy as np
 
 from edgecnn.detection.detections import Detections
-from edgecnn.detection.heads.base import Array, Clues, Head, detections, in_pixels, refuse
+from edgecnn.detection.heads.base import (
+    Array,
+    DetectorSignature,
+    Head,
+    detections,
+    in_pixels,
+    refuse,
+)
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing
 
@@ -33,7 +40,7 @@ class SSD(Head):
     """Whether boxes are (top, left, bottom, right)."""
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         order = clues.parts or order_by_name(clues.names)
         if len(clues.outputs) != PARTS or len(order) != PARTS:
             return None

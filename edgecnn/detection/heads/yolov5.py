@@ -15,7 +15,7 @@ import numpy as np
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
     Array,
-    Clues,
+    DetectorSignature,
     Floats,
     Head,
     as_shares,
@@ -46,7 +46,7 @@ class YOLOv5(Head):
     max_iou: ClassVar[float | None] = 0.45
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         for strides in clues.possible_strides:
             boxes = ANCHORS * clues.cells(strides)
             for shape in clues.outputs:

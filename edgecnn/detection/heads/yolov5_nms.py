@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from edgecnn.detection.heads.base import Clues
+from edgecnn.detection.heads.base import DetectorSignature
 from edgecnn.detection.heads.ssd import PARTS, SSD
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
@@ -21,7 +21,7 @@ class YOLOv5NMS(SSD):
     top_first: ClassVar[bool] = False
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         """Four such outputs of a file with Ultralytics' metadata, which have strides."""
         if len(clues.outputs) != PARTS or not clues.strides or clues.parts:
             return None

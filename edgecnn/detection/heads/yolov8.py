@@ -14,7 +14,7 @@ from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
     STRIDES,
     Array,
-    Clues,
+    DetectorSignature,
     Head,
     as_shares,
     detections,
@@ -40,7 +40,7 @@ class YOLOv8(Head):
     counts_exactly: ClassVar[bool] = False
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         for strides in clues.possible_strides:
             boxes = clues.cells(strides)
             for shape in clues.outputs:
@@ -84,7 +84,7 @@ class YOLOv8(Head):
         return [boxes]
 
     def _rows_first(self, output: Array, height: int, width: int) -> bool:
-        clues = Clues(height, width, ())
+        clues = DetectorSignature(height, width, ())
         boxes = {clues.cells(strides) for strides in (self.settings.strides, *STRIDES) if strides}
         first, last = output.shape[2] in boxes, output.shape[1] in boxes
         return first if first != last else output.shape[1] <= output.shape[2]

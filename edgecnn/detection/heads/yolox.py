@@ -16,7 +16,7 @@ from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
     STRIDES,
     Array,
-    Clues,
+    DetectorSignature,
     Head,
     as_shares,
     detections,
@@ -46,7 +46,7 @@ class YOLOX(Head):
     max_iou: ClassVar[float | None] = 0.45
 
     @classmethod
-    def find(cls, clues: Clues) -> Postprocessing | None:
+    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
         for strides in clues.possible_strides:
             for shape in clues.outputs:
                 if len(shape) != 2 or shape[0] != clues.cells(strides):
@@ -101,7 +101,7 @@ class YOLOX(Head):
 
     def _turned(self, rows: Array, height: int, width: int) -> Array:
         """The rows of maps (columns, cells) that lie in memory one behind the other."""
-        clues = Clues(height, width, ())
+        clues = DetectorSignature(height, width, ())
         pieces, start = [], 0
         for stride in self._strides(len(rows), height, width):
             count = clues.cells((stride,))
@@ -111,7 +111,7 @@ class YOLOX(Head):
         return np.concatenate(pieces)
 
     def _strides(self, rows: int, height: int, width: int) -> tuple[int, ...]:
-        clues = Clues(height, width, ())
+        clues = DetectorSignature(height, width, ())
         known = (self.settings.strides,) if self.settings.strides else STRIDES
         for strides in known:
             if clues.cells(strides) == rows:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.formats.readers import FormatOfReaders
+from edgecnn.formats.readers import ModularFormat
 
 
-class ONNX(FormatOfReaders):
+class ONNX(ModularFormat):
     """An .onnx file."""
 
     name: ClassVar[str] = "onnx"

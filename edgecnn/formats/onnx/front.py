@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.formats.front import Front, Values, per_channel, stepped
+from edgecnn.formats.front import InputOperators, Values, per_channel, stepped
 from edgecnn.formats.onnx.schema import (
     ATTRIBUTE_FLOAT,
     ATTRIBUTE_TENSOR,
@@ -55,7 +55,7 @@ class _Node:
     message: Message
 
 
-def read(path: Path) -> Front | None:
+def read(path: Path) -> InputOperators | None:
     """See `front.read_front`. Raises ValueError for a file that is not whole."""
     with opened(path) as model:
         graph = model.message(MODEL_GRAPH)
@@ -88,11 +88,11 @@ class _Graph:
         else:
             self._nodes.append(_Node(operator, part.texts(NODE_INPUT), outputs, part))
 
-    def front(self) -> Front | None:
+    def front(self) -> InputOperators | None:
         if len(self._inputs) != 1:
             return None
         at = self._inputs[0].text(VALUE_NAME)
-        front = Front(dtype=_input_dtype(self._inputs[0]))
+        front = InputOperators(dtype=_input_dtype(self._inputs[0]))
         if front.dtype in ("int32", "int64"):
             return front
         for _ in range(_MOST_STEPS):
@@ -105,7 +105,7 @@ class _Graph:
             front, at = behind, users[0].outputs[0]
         return front
 
-    def _behind(self, front: Front, node: _Node, at: str) -> Front | None:
+    def _behind(self, front: InputOperators, node: _Node, at: str) -> InputOperators | None:
         inputs = node.inputs
         if node.operator in ("QuantizeLinear", "DequantizeLinear") and inputs[0] == at:
             return self._ranged(front, inputs)
@@ -120,7 +120,7 @@ class _Graph:
         after = inputs[0] != at
         return value if value is None else stepped(front, operation, value, constant_first=after)
 
-    def _ranged(self, front: Front, inputs: Sequence[str]) -> Front | None:
+    def _ranged(self, front: InputOperators, inputs: Sequence[str]) -> InputOperators | None:
         scale = self._constant(inputs[1]) if len(inputs) > 1 else None
         zero = self._tensors.get(inputs[2]) if len(inputs) > 2 else None
         kind = zero.integer(TENSOR_TYPE) if zero is not None else 2
@@ -133,7 +133,7 @@ class _Graph:
         step, middle = float(scale.flat[0]), float(offset.flat[0])
         return front.ranged((limits[0] - middle) * step, (limits[1] - middle) * step)
 
-    def _normalized(self, front: Front, node: _Node) -> Front | None:
+    def _normalized(self, front: InputOperators, node: _Node) -> InputOperators | None:
         values = [self._constant(name) for name in node.inputs[1:5]]
         if len(values) != 4 or any(value is None for value in values):
             return None

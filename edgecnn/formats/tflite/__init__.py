@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from edgecnn.formats.readers import FormatOfReaders
+from edgecnn.formats.readers import ModularFormat
 
 
-class TFLite(FormatOfReaders):
+class TFLite(ModularFormat):
     """A .tflite file."""
 
     name: ClassVar[str] = "tflite"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.formats.front import Front, Values, stepped
+from edgecnn.formats.front import InputOperators, Values, stepped
 from edgecnn.formats.tflite.schema import (
     GRAPH_INPUTS,
     GRAPH_OPERATORS,
@@ -50,7 +50,7 @@ _NORMALIZATION = 1
 """In the union ProcessUnitOptions."""
 
 
-def read(path: Path) -> Front | None:
+def read(path: Path) -> InputOperators | None:
     """See `front.read_front`. Raises ValueError or struct.error for a file that is not whole."""
     with opened(path) as model:
         graph = next(model.tables(MODEL_SUBGRAPHS), None)
@@ -67,10 +67,10 @@ class _Graph:
         self._operators = list(graph.tables(GRAPH_OPERATORS))
         self._input = graph.integers(GRAPH_INPUTS)[0]
 
-    def front(self) -> Front:
+    def front(self) -> InputOperators:
         at = self._input
         dtype = dtype_of(self._tensors[at])
-        front = Front(dtype=dtype if dtype in _NUMBERS else "other")
+        front = InputOperators(dtype=dtype if dtype in _NUMBERS else "other")
         front = self._ranged(front, at)
         for _ in range(_MOST_STEPS):
             users = [one for one in self._operators if at in one.integers(OPERATOR_INPUTS)]
@@ -85,7 +85,9 @@ class _Graph:
                 front = self._ranged(front, at)
         return front
 
-    def _behind(self, front: Front, code: int, inputs: Sequence[int], at: int) -> Front | None:
+    def _behind(
+        self, front: InputOperators, code: int, inputs: Sequence[int], at: int
+    ) -> InputOperators | None:
         if code in _PASSES or code == _QUANTIZE:
             return front if inputs[0] == at else None
         operation = _ELEMENTWISE.get(code)
@@ -97,7 +99,7 @@ class _Graph:
             return None
         return stepped(front, operation, value, constant_first=inputs[0] != at)
 
-    def _ranged(self, front: Front, at: int) -> Front:
+    def _ranged(self, front: InputOperators, at: int) -> InputOperators:
         tensor = self._tensors[at]
         limits = _LIMITS.get(dtype_of(tensor))
         scales, zeros = quantization_of(tensor)
@@ -125,7 +127,7 @@ class _Graph:
         return values.reshape(shape)
 
 
-def _with_metadata(front: Front, model: Table) -> Front:
+def _with_metadata(front: InputOperators, model: Table) -> InputOperators:
     """With what the metadata of TensorFlow's task libraries says about the first input."""
     buffers = list(model.tables(MODEL_BUFFERS))
     for entry in model.tables(MODEL_METADATA):

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking.machine.description import capture
-from edgecnn.data.base import Dataset, check_recorded
-from edgecnn.data.seen import without_digests
+from edgecnn.data.base import Dataset, refuse_prepared_data
+from edgecnn.data.seen import without_sample_digests
 from edgecnn.detection.answer import OURS
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
@@ -116,7 +116,7 @@ def write_bundle(
     an `out` that exists (unless `force`), and where the runtime does not load the model.
     """
     if dataset is not None:
-        check_recorded(dataset, "a bundle's self-test")
+        refuse_prepared_data(dataset, "a bundle's self-test")
     artifact = load_artifact(model)
     _refuse_other_kinds(artifact)
     runtime, device = parse_configuration(
@@ -137,7 +137,7 @@ def write_bundle(
         home.mkdir(parents=True)
         _write_code(home, name, runtime, device, _head_of(artifact.manifest))
         _copy_model(artifact, home)
-        _write_json(home / MANIFEST, without_digests(artifact.manifest).to_dict())
+        _write_json(home / MANIFEST, without_sample_digests(artifact.manifest).to_dict())
         if evidence:
             _write_json(home / "evidence.json", dict(evidence))
         description = {

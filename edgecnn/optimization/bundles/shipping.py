@@ -6,11 +6,16 @@ from pathlib import Path
 
 from edgecnn.data.base import Dataset
 from edgecnn.optimization.bundles.bundle import write_bundle
-from edgecnn.optimization.outcome import OptimizationOutcome, Timed
+from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
 
 
 def ship(
-    outcome: OptimizationOutcome, choice: Timed, dataset: Dataset, place: Path, *, force: bool
+    outcome: OptimizationOutcome,
+    choice: TimedCandidate,
+    dataset: Dataset,
+    place: Path,
+    *,
+    force: bool,
 ) -> Path:
     """Write `choice` with its configuration, the answer as its evidence, and samples of the data.
 

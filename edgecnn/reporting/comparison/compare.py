@@ -19,6 +19,7 @@ from edgecnn.reporting.comparison.machines import READABLE_SCHEMAS, distinct
 from edgecnn.reporting.comparison.pairing import between, times_of
 from edgecnn.results import Accuracy, Measurement, Results
 from edgecnn.results.accuracy_drop import drop_between
+from edgecnn.results.scored_split import scored_samples
 from edgecnn.statistics.interval import Interval
 from edgecnn.statistics.ratios import CALL, FEWEST, Ratio
 from edgecnn.text import fitted
@@ -190,7 +191,7 @@ class _Collector:
         self.unusable: list[tuple[str, str]] = []
 
     def enter(self, name: str, old: Measurement, new: Measurement) -> None:
-        before, after = _trouble(old), _trouble(new)
+        before, after = old.unusable_reason, new.unusable_reason
         if before and after:
             self.unusable.append((name, f"{before} (before), {after} (after)"))
         elif after:
@@ -205,7 +206,7 @@ class _Collector:
                 self.changes.append(change)
 
 
-def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> ChangeOutcome:
+def classify_ratio(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> ChangeOutcome:
     """What follows from a ratio of times; without one nothing is decided.
 
     `shaky` rows must differ by `SHAKY_THRESHOLD` at least.
@@ -255,7 +256,7 @@ def _change(
         before_ms=difference.first_ms,
         after_ms=difference.second_ms,
         ratio=Interval.around(difference.value, difference.interval),
-        outcome=judge(difference.ratio, threshold, shaky=shaky),
+        outcome=classify_ratio(difference.ratio, threshold, shaky=shaky),
         noisy=noisy,
         lack=difference.lack,
         processes=difference.processes,
@@ -294,18 +295,7 @@ def _other_data(before: Results, after: Results) -> list[str]:
 
 def _tested(data: Mapping[str, Any], name: str) -> Any:
     """What results say of their data; of the samples, how many are in the test split."""
-    value = data.get(name)
-    if name == "samples":
-        return value.get("test") if isinstance(value, Mapping) else None
-    return value or None
-
-
-def _trouble(row: Measurement) -> str:
-    """Why a row has no number that may be used; empty when it has one."""
-    if row.status == "ok" and row.verdict != "INVALID":
-        return ""
-    why = "; ".join(row.reasons) or row.error or ""
-    return fitted(f"{row.verdict or row.status}{f': {why}' if why else ''}", 400)
+    return scored_samples(data) if name == "samples" else data.get(name) or None
 
 
 def _other_model(old: Measurement, new: Measurement) -> str:

@@ -29,7 +29,6 @@ from edgecnn.reporting.comparison.pairing import Times, times_of
 from edgecnn.results import Measurement
 from edgecnn.statistics.ratios import FEWEST, paired
 from edgecnn.statistics.samples import SESSION_SPREAD, student_t, student_tail
-from edgecnn.text import fitted
 
 GateOutcome = Literal["slower", "faster", "less accurate", "broken", "same", "undecided", "new"]
 FAILING: tuple[GateOutcome, ...] = ("slower", "less accurate", "broken")
@@ -78,7 +77,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Judged:
+class GatedRow:
     """A row of the gate. `effect` is None where no times could be compared, `why` says why."""
 
     name: str
@@ -97,10 +96,10 @@ class RegressionGate:
     """The answer: every row, and what it was held against."""
 
     against: str
-    rows: tuple[Judged, ...]
+    rows: tuple[GatedRow, ...]
     threshold: float = THRESHOLD
 
-    def having(self, *outcomes: GateOutcome) -> list[Judged]:
+    def having(self, *outcomes: GateOutcome) -> list[GatedRow]:
         """The rows of those outcomes."""
         return [row for row in self.rows if row.outcome in outcomes]
 
@@ -123,7 +122,7 @@ class GateBaseline:
     """Why there are none."""
 
 
-def judge(
+def regression_gate(
     pairs: Sequence[tuple[Measurement, GateBaseline]],
     against: str,
     *,
@@ -155,15 +154,15 @@ def judge(
     return RegressionGate(against, tuple(decided), threshold)
 
 
-def _first_look(row: Measurement, base: GateBaseline, same_samples: bool) -> Judged:
+def _first_look(row: Measurement, base: GateBaseline, same_samples: bool) -> GatedRow:
     """A row with its effect, and whatever can be said without looking at the other rows."""
     name = matching.name(row)
     before = base.rows[-1] if base.rows else base.remeasured
     if before is None:
-        return Judged(name, row, "new", why=base.why or "nothing stored to hold it against")
-    trouble = _trouble(row)
+        return GatedRow(name, row, "new", why=base.why or "nothing stored to hold it against")
+    trouble = row.unusable_reason
     if trouble:
-        return Judged(name, row, "broken", why=trouble)
+        return GatedRow(name, row, "broken", why=trouble)
     accuracy = None
     if row.accuracy is not None and before.accuracy is not None:
         accuracy = accuracy_change(before.accuracy, row.accuracy, same_samples=same_samples)
@@ -172,7 +171,7 @@ def _first_look(row: Measurement, base: GateBaseline, same_samples: bool) -> Jud
     points = accuracy[0] if accuracy else None
     if accuracy and accuracy[2] == "worse":
         outcome = "less accurate"
-    return Judged(name, row, outcome, effect, why, points)
+    return GatedRow(name, row, outcome, effect, why, points)
 
 
 def effect_of(row: Measurement, base: GateBaseline) -> tuple[Effect | None, str]:
@@ -261,15 +260,7 @@ def _outcome(effect: Effect, slower: float, faster: float, threshold: float) -> 
 _SAME = 0.03
 
 
-def _trouble(row: Measurement) -> str:
-    """Why a row has no number that may be used; empty when it has one."""
-    if row.status == "ok" and row.verdict != "INVALID":
-        return ""
-    why = "; ".join(row.reasons) or row.error or ""
-    return fitted(f"{row.verdict or row.status}{f': {why}' if why else ''}", 300)
-
-
-def sentence(judged: Judged, against: str) -> str:
+def sentence(judged: GatedRow, against: str) -> str:
     """What happened to a row, for a pull request."""
     effect, name = judged.effect, judged.name
     if judged.outcome == "new":

@@ -14,7 +14,7 @@ from edgecnn.store.sql.packing import pack_row, pack_session
 
 
 @dataclass(frozen=True)
-class PackedRow:
+class RowRecord:
     """A measurement as it is stored: its configuration, its columns, its details."""
 
     configuration: Mapping[str, str]
@@ -32,7 +32,7 @@ class PackedResults:
     machine: tuple[str, str]
     environment: tuple[str, str]
     document: bytes
-    rows: tuple[PackedRow, ...] = field(default=())
+    rows: tuple[RowRecord, ...] = field(default=())
     named: bool = False
     """Whether the user named the machine."""
 
@@ -55,7 +55,7 @@ def pack(results: Results, machine: str = "") -> PackedResults:
     )
 
 
-def _pack_row(row: Measurement, results: Results, created: float | None) -> PackedRow:
+def _pack_row(row: Measurement, results: Results, created: float | None) -> RowRecord:
     document, samples = pack_row(row)
     began = identity.seconds_of(row.runs[0].started_at) if row.runs else None
     effective = row.effective
@@ -69,7 +69,7 @@ def _pack_row(row: Measurement, results: Results, created: float | None) -> Pack
         "processes": len(row.runs),
         **_numbers(row),
     }
-    return PackedRow(identity.configuration_of(row), columns, document, samples)
+    return RowRecord(identity.configuration_of(row), columns, document, samples)
 
 
 def _numbers(row: Measurement) -> dict[str, float | None]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from edgecnn.store.sql.opening import ROWS, one_at_a_time
-from edgecnn.store.sql.packed import PackedResults, PackedRow
+from edgecnn.store.sql.packed import PackedResults, RowRecord
 from edgecnn.store.sql.tables import (
     configurations,
     details,
@@ -127,7 +127,7 @@ class _Place:
     it replaces.
     """
 
-    row: PackedRow
+    row: RowRecord
     session: int | None
     replaces: tuple[int, ...] = ()
     counts_as: Literal["new", "grown", "known"] = "new"
@@ -168,7 +168,7 @@ def _failed(status: str, processes: int) -> bool:
 
 
 def _others(
-    connection: sa.Connection, numbers: Sequence[int], rows: Sequence[PackedRow]
+    connection: sa.Connection, numbers: Sequence[int], rows: Sequence[RowRecord]
 ) -> Mapping[tuple[str, str], list[sa.Row[Any]]]:
     """Rows of these sessions by configuration and file, where one of `rows` has the same."""
     wanted = {(row.configuration["digest"], row.columns["sha256"]) for row in rows}
@@ -257,7 +257,7 @@ def _forget(connection: sa.Connection, measurement: int) -> None:
 
 
 def _insert_rows(
-    connection: sa.Connection, rows: Sequence[tuple[int, PackedRow]], ids: Ids
+    connection: sa.Connection, rows: Sequence[tuple[int, RowRecord]], ids: Ids
 ) -> None:
     """Store rows, each in its session."""
     if not rows:

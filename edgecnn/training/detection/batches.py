@@ -11,7 +11,7 @@ import numpy as np
 from edgecnn.data.boxes.base import BoxedImage
 from edgecnn.errors import InputError
 from edgecnn.training.detection.augmentation import View
-from edgecnn.training.detection.data import Mix, Pool
+from edgecnn.training.detection.data import SamplingShares, TrainingImages
 from edgecnn.training.detection.loss import targets
 
 EVALUATION_BATCH = 16
@@ -20,8 +20,8 @@ MAX_KEPT_BYTES = 1 << 30
 
 
 def training_views(
-    pool: Pool,
-    mix: Mix,
+    pool: TrainingImages,
+    mix: SamplingShares,
     *,
     frame: int,
     windows: int,

@@ -32,10 +32,10 @@ from edgecnn.training.config import NOT_FOR_DETECTORS, DetectorTrainingConfig, T
 from edgecnn.training.detection.batches import training_views, whole_frames
 from edgecnn.training.detection.cutouts import Cutout
 from edgecnn.training.detection.data import (
-    Mix,
+    FullSizeImages,
     Photos,
-    Pool,
-    Whole,
+    SamplingShares,
+    TrainingImages,
     all_cutouts,
     best_scores,
     drawn_scenes,
@@ -56,7 +56,7 @@ STOP_SIGN = "stop sign"
 """The class that they find."""
 
 
-class BoxSubject:
+class DetectionTask:
     """A detector with one heat map a class; see `subject.TrainingSubject`."""
 
     unused = NOT_FOR_DETECTORS
@@ -168,14 +168,14 @@ class BoxSubject:
                 "such image is shown",
                 hint="leave out --hard, or give such images and --negatives above 0",
             )
-        self._pool = Pool(
+        self._pool = TrainingImages(
             Photos(positives),
             negatives,
             drawn_scenes(seed, negatives, config.small) if config.drawn else (),
             len(self._classes),
             self._cut(positives) if config.pasted else (),
         )
-        self._mix = Mix(config.drawn, share, config.hard, config.pasted, config.close)
+        self._mix = SamplingShares(config.drawn, share, config.hard, config.pasted, config.close)
 
     def _cut(self, positives: Sequence[BoxedFile]) -> Sequence[Cutout]:
         sources = [*positives, *(file for file in self._cutouts if len(file.boxes))]
@@ -241,7 +241,9 @@ class BoxSubject:
         for other, frames in self._frames.items():
             if self._files[other] is files or other == name:
                 return frames
-        self._frames[name] = whole_frames(Whole(files), self.preprocessing, len(self._classes))
+        self._frames[name] = whole_frames(
+            FullSizeImages(files), self.preprocessing, len(self._classes)
+        )
         return self._frames[name]
 
     def exported(self, model: keras.Model) -> keras.Model:

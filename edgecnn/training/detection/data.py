@@ -24,7 +24,7 @@ MOST_SCENES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Mix:
+class SamplingShares:
     """Shares of a batch; what is left after `drawn` and `negatives` are photos with objects.
 
     `hard` is a share of the negatives, `pasted` one of all photos, `close` one of whole frames:
@@ -39,7 +39,7 @@ class Mix:
 
 
 @dataclass(frozen=True)
-class Pool:
+class TrainingImages:
     """Everything a view can be taken of. `hard` are places among the negatives."""
 
     positives: Sequence[BoxedImage]
@@ -49,7 +49,7 @@ class Pool:
     cutouts: Sequence[Cutout] = ()
     hard: Sequence[int] = ()
 
-    def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedImage:
+    def view(self, view: View, mix: SamplingShares, seed: Sequence[int]) -> BoxedImage:
         """The view that `seed` stands for, always the same."""
         rng = np.random.default_rng(seed)
         if view.whole and mix.close and rng.random() < mix.close:
@@ -65,13 +65,13 @@ class Pool:
         pasted = bool(mix.pasted and self.cutouts) and rng.random() < mix.pasted
         return augment(sample, view, rng, drawn=False, cutouts=self.cutouts if pasted else ())
 
-    def _negative(self, mix: Mix, rng: np.random.Generator) -> BoxedImage:
+    def _negative(self, mix: SamplingShares, rng: np.random.Generator) -> BoxedImage:
         if mix.hard and self.hard and rng.random() < mix.hard:
             return self.negatives[self.hard[int(rng.integers(len(self.hard)))]]
         return self.negatives[int(rng.integers(len(self.negatives)))]
 
     def batch(
-        self, view: View, mix: Mix, count: int, seed: Sequence[int]
+        self, view: View, mix: SamplingShares, count: int, seed: Sequence[int]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Images (count, size, size, 3) in 0…1 and targets (see `detection_loss`)."""
         samples = [self.view(view, mix, [*seed, index]) for index in range(count)]
@@ -116,7 +116,7 @@ class Photos(Sequence[BoxedImage]):
         return photo
 
 
-class Whole(Sequence[BoxedImage]):
+class FullSizeImages(Sequence[BoxedImage]):
     """Annotated files as they are, decoded each time. Raises InputError as `Photos` does."""
 
     def __init__(self, files: Sequence[BoxedFile]) -> None:

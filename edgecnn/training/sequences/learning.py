@@ -37,7 +37,7 @@ _DROPPED = {"none": 0.0, "light": 0.05, "standard": 0.1, "strong": 0.2}
 """Share of a source's subwords that are unknown, by level of augmentation."""
 
 
-class SequenceSubject:
+class SequenceTask:
     """A network that answers a sentence with a sentence; see `subject.TrainingSubject`."""
 
     postprocessing = None

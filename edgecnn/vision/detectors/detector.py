@@ -18,7 +18,12 @@ from edgecnn.detection.heads import open_head
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.feeding.choice import check_option
-from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize, stated_shape
+from edgecnn.feeding.detectors import (
+    IdentifiedDetector,
+    ModelOptions,
+    identify_detector,
+    stated_shape,
+)
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import ImagePlacement, ImagePreprocessing, LetterboxPreprocessing
 from edgecnn.registry import RUNTIMES, require, unknown_name
@@ -60,7 +65,7 @@ class Detector:
         about: ModelOptions | None = None,
         preprocessing: str | None = None,
     ) -> None:
-        recognized = recognize(
+        recognized = identify_detector(
             artifact,
             session.inputs,
             _outputs_of(session),
@@ -146,7 +151,7 @@ class Detector:
         """Of the outputs those for the whole input."""
         return outputs[: len(self.session.outputs)]
 
-    def look_most(self, image_bgr: npt.NDArray[np.uint8]) -> None:
+    def run_worst_case(self, image_bgr: npt.NDArray[np.uint8]) -> None:
         """Do the most that an image of this size may take."""
         tensor, place = self.prepare(image_bgr)
         self.finish(self.infer(tensor, at_most=True), place, image_bgr.shape)
@@ -278,7 +283,7 @@ def _outputs_of(session: Session) -> tuple[TensorSpec, ...]:
 
 
 def _wanted(
-    classes: Sequence[str], names: Sequence[str], recognized: Recognized, name: str
+    classes: Sequence[str], names: Sequence[str], recognized: IdentifiedDetector, name: str
 ) -> tuple[int, ...] | None:
     """The ids of the classes that are wanted, None for all."""
     if not classes:

@@ -103,7 +103,7 @@ class SecondLook:
         )
         return suppress_by_class(joined([rest, *found]), max_iou=0.5)
 
-    def look_most(self, image_bgr: ImageArray) -> None:
+    def run_worst_case(self, image_bgr: ImageArray) -> None:
         """Do the most that an image of this size may take: a look at the whole, and as many windows
         as there can be.
         """

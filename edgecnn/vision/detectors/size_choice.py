@@ -13,7 +13,7 @@ from edgecnn.system.opencv_threads import opencv_in_one_thread
 from edgecnn.vision.detectors.detector import Detector
 from edgecnn.vision.detectors.input_size import CHOICES, Size, parse_size, size_for
 from edgecnn.vision.detectors.second_look import SecondLook
-from edgecnn.vision.pipeline.detecting import Detects
+from edgecnn.vision.pipeline.detecting import DetectorLike
 from edgecnn.vision.sources import Source
 from edgecnn.vision.sources.capture import Capture, Patience
 from edgecnn.vision.sources.frames import ImageArray
@@ -30,7 +30,7 @@ TRIED = 7
 def choose_size(
     text: str,
     source: Source,
-    load: Callable[[Size], Detects],
+    load: Callable[[Size], DetectorLike],
     patience: Patience | None = None,
 ) -> tuple[Size | None, str]:
     """The input size for `source`, None where nothing is asked for, and what to say about it.
@@ -77,9 +77,9 @@ def _first_frame(source: Source, patience: Patience | None) -> tuple[ImageArray,
     return frame.image, capture.fps
 
 
-def _seconds(detector: Detects, frame: ImageArray) -> float:
+def _seconds(detector: DetectorLike, frame: ImageArray) -> float:
     """What detecting takes at most, as in a pipeline."""
-    detect = detector.look_most if isinstance(detector, Detector | SecondLook) else detector
+    detect = detector.run_worst_case if isinstance(detector, Detector | SecondLook) else detector
     times = []
     with opencv_in_one_thread():
         for number in range(TRIED + 2):

@@ -18,7 +18,7 @@ from edgecnn.vision.sources.capture import Opener
 from edgecnn.vision.sources.readers import open_reader
 
 
-class Models:
+class DetectorChoices:
     """Loads detectors as the user asked, and finds the next runtime or model to switch to.
 
     `size` is the input size that was chosen for the source; None is the model's own.

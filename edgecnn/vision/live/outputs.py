@@ -14,7 +14,7 @@ from edgecnn.vision.outputs.window import Window
 from edgecnn.vision.sources.frames import ImageArray
 
 
-class Outputs:
+class LiveOutputs:
     """The outputs that were asked for, opened; `closing` closes them. None where not asked for.
 
     Raises InputError where one cannot be opened.

@@ -17,14 +17,14 @@ from edgecnn.vision.detectors.second_look import SecondLook
 from edgecnn.vision.detectors.size_choice import choose_size
 from edgecnn.vision.explain import lay_heat_over, with_evidence
 from edgecnn.vision.live.feed import EventFeed
-from edgecnn.vision.live.models import Models
+from edgecnn.vision.live.models import DetectorChoices
 from edgecnn.vision.live.notices import Notices
-from edgecnn.vision.live.outputs import Outputs
+from edgecnn.vision.live.outputs import LiveOutputs
 from edgecnn.vision.live.pace import FramePace
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.live.summary import RunSummary
 from edgecnn.vision.outputs.window import HELP
-from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
+from edgecnn.vision.overlay import StatusPanel, draw_hud, draw_tracks
 from edgecnn.vision.pipeline import DetectorSwitch, Pipeline, Result
 from edgecnn.vision.pipeline.detecting import precision_of, ready
 from edgecnn.vision.sources.frames import ImageArray
@@ -33,7 +33,7 @@ from edgecnn.vision.tracking import SIGN
 HELP_SHOWN_S = 6.0
 
 
-class Live:
+class LiveRun:
     """One run. `run` returns when the source ends, `frames` are reached or someone quits.
 
     Whatever ends it (an exception, Ctrl-C), the video is finished and the events are complete.
@@ -43,9 +43,9 @@ class Live:
         self._settings = settings
         self._closing = ExitStack()
         self._notices = Notices(say)
-        self._models = Models(settings)
+        self._models = DetectorChoices(settings)
         self._pace = FramePace()
-        self._outputs: Outputs | None = None
+        self._outputs: LiveOutputs | None = None
         self._feed: EventFeed | None = None
         self._pipeline: Pipeline | None = None
         self._began = time.monotonic()
@@ -101,10 +101,10 @@ class Live:
         detector, _ = self._pipeline.switch.current()
         return not isinstance(detector, Detector | SecondLook) or detector.class_names == (SIGN,)
 
-    def _open(self) -> tuple[Outputs, Pipeline]:
+    def _open(self) -> tuple[LiveOutputs, Pipeline]:
         """What can fail at once comes first: nobody waits for a model to hear of a typo."""
         settings, models = self._settings, self._models
-        self._outputs = outputs = Outputs(settings, self._closing)
+        self._outputs = outputs = LiveOutputs(settings, self._closing)
         announce = self._notices.say if outputs.window is None else None
         self._feed = EventFeed(outputs.events, announce, leaving=settings.source.continuous)
         models.size, message = choose_size(
@@ -130,7 +130,7 @@ class Live:
         self._closing.callback(self._finish)
         return outputs, self._pipeline
 
-    def _loop(self, outputs: Outputs, pipeline: Pipeline) -> None:
+    def _loop(self, outputs: LiveOutputs, pipeline: Pipeline) -> None:
         limit = self._settings.frames
         step = False
         while limit is None or self._frames < limit:
@@ -153,7 +153,7 @@ class Live:
                 self._show(outputs, pipeline, self._last)  # the frozen image says why it is frozen
                 time.sleep(0.1)
 
-    def _take(self, outputs: Outputs, pipeline: Pipeline, result: Result) -> None:
+    def _take(self, outputs: LiveOutputs, pipeline: Pipeline, result: Result) -> None:
         self._last = result
         if self._feed is not None:
             self._feed.add(result.changes, result.frame)
@@ -165,7 +165,7 @@ class Live:
                 outputs.recorder.write(canvas, result.frame.seconds)
         self._frames += 1  # shown and recorded: Ctrl-C in between leaves the frame in neither
 
-    def _show(self, outputs: Outputs, pipeline: Pipeline, result: Result) -> ImageArray:
+    def _show(self, outputs: LiveOutputs, pipeline: Pipeline, result: Result) -> ImageArray:
         began = time.perf_counter_ns()
         image = result.frame.image
         evidence = result.evidence
@@ -180,11 +180,11 @@ class Live:
         pipeline.timing.add("draw", time.perf_counter_ns() - began)
         return canvas
 
-    def _hud(self, outputs: Outputs, pipeline: Pipeline) -> Hud:
+    def _hud(self, outputs: LiveOutputs, pipeline: Pipeline) -> StatusPanel:
         detector, _ = pipeline.switch.current()
         since = time.monotonic() - self._began
         helping = outputs.window is not None and since < HELP_SHOWN_S
-        return Hud(
+        return StatusPanel(
             fps=pipeline.timing.fps(time.monotonic_ns()),
             model=Path(pipeline.switch.choice.model).name,
             runtime=pipeline.switch.choice.runtime,
@@ -196,7 +196,7 @@ class Live:
             notices=(pipeline.capture.trouble, self._notices.current, HELP if helping else ""),
         )
 
-    def _state(self, hud: Hud, result: Result) -> dict[str, Any]:
+    def _state(self, hud: StatusPanel, result: Result) -> dict[str, Any]:
         """What the page in a browser shows besides the image."""
         stages = {
             stage: {"p50_ms": time.p50_ms, "p95_ms": time.p95_ms}
@@ -215,7 +215,7 @@ class Live:
             "notice": next((notice for notice in hud.notices if notice), ""),
         }
 
-    def _command(self, outputs: Outputs, pipeline: Pipeline) -> str:
+    def _command(self, outputs: LiveOutputs, pipeline: Pipeline) -> str:
         command = outputs.command(15 if self._paused else 1)
         if command == "pause":
             self._paused = not self._paused

@@ -25,14 +25,14 @@ KEEP_SHARE = 0.5
 """A box keeps a track alive from this share of the detector's threshold on."""
 
 
-class Detects(Protocol):
+class DetectorLike(Protocol):
     """Anything that finds boxes in a BGR image (h, w, 3)."""
 
     def __call__(self, image_bgr: ImageArray, /) -> Detections: ...
 
 
 @dataclass(frozen=True)
-class RawAnswer:
+class RawOutputs:
     """What went through the network: where the image lay in its input, and its outputs."""
 
     place: ImagePlacement
@@ -57,7 +57,7 @@ class DetectorStages:
     not say. Boxes come from half of it on.
     """
 
-    def __init__(self, detector: Detects) -> None:
+    def __init__(self, detector: DetectorLike) -> None:
         self.threshold: float | None = None
         self.detector = detector
         if isinstance(detector, Detector | SecondLook):
@@ -76,7 +76,7 @@ class DetectorStages:
 
     def infer(
         self, prepared: PreparedImage, timed: Callable[[str, int], None]
-    ) -> RawAnswer | Detections:
+    ) -> RawOutputs | Detections:
         """The network itself; a detector whose stages are hidden says at once what it found."""
         detector = self.detector
         began = time.perf_counter_ns()
@@ -86,10 +86,10 @@ class DetectorStages:
             return detections
         outputs = detector.infer(prepared.tensor)
         timed("infer", time.perf_counter_ns() - began)
-        return RawAnswer(prepared.place, outputs)
+        return RawOutputs(prepared.place, outputs)
 
     def find(
-        self, answer: RawAnswer | Detections, image: ImageArray, timed: Callable[[str, int], None]
+        self, answer: RawOutputs | Detections, image: ImageArray, timed: Callable[[str, int], None]
     ) -> Detections:
         """Boxes, weak ones included, best first."""
         if isinstance(answer, Detections):
@@ -126,7 +126,7 @@ class DetectorSpec:
         return f"{self.model} on {self.runtime}"
 
 
-Loader = Callable[[DetectorSpec], Detects]
+Loader = Callable[[DetectorSpec], DetectorLike]
 
 
 class DetectorSwitch:
@@ -136,7 +136,7 @@ class DetectorSwitch:
     """
 
     def __init__(
-        self, detector: Detects, choice: DetectorSpec, loader: Loader | None = None
+        self, detector: DetectorLike, choice: DetectorSpec, loader: Loader | None = None
     ) -> None:
         self.choice = choice
         self.message = ""
@@ -146,7 +146,7 @@ class DetectorSwitch:
         self._loading: threading.Thread | None = None
         self._changes = 0
 
-    def current(self) -> tuple[Detects, int]:
+    def current(self) -> tuple[DetectorLike, int]:
         """The detector to use now, and how often it was changed."""
         with self._lock:
             return self._detector, self._changes
@@ -182,7 +182,7 @@ class DetectorSwitch:
         self.message = f"now {choice}"
 
 
-def ready(detector: Detects) -> Detects:
+def ready(detector: DetectorLike) -> DetectorLike:
     """Infer once on black: the first inference is slow, and a model that is not a detector says
     so now (InputError) rather than when the camera runs.
     """
@@ -190,7 +190,7 @@ def ready(detector: Detects) -> Detects:
     return detector
 
 
-def precision_of(detector: Detects) -> str:
+def precision_of(detector: DetectorLike) -> str:
     """What a detector computes in ("int8", "float32"), empty where it is unknown."""
     if not isinstance(detector, Detector | SecondLook):
         return ""

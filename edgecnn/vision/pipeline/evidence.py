@@ -16,7 +16,7 @@ from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.registry import require
 from edgecnn.vision.detectors.detector import Detector
 from edgecnn.vision.first_layer import edge_strength, read_first_layer
-from edgecnn.vision.pipeline.detecting import RawAnswer
+from edgecnn.vision.pipeline.detecting import RawOutputs
 from edgecnn.vision.sources.frames import ImageArray
 
 Floats = npt.NDArray[np.float32]
@@ -42,7 +42,7 @@ class Explainer:
         self._detector = detector if isinstance(detector, Detector) else None
         self._first = read_first_layer(detector.artifact.path) if self._detector else None
 
-    def evidence(self, image: ImageArray, inside: RawAnswer | None) -> Evidence:
+    def evidence(self, image: ImageArray, inside: RawOutputs | None) -> Evidence:
         """What led to the answer for `image` (h, w, 3) BGR."""
         red = redness(image)
         if self._detector is None or inside is None:
@@ -70,7 +70,7 @@ class Explainer:
             edges = np.clip(strength / np.float32(loud), 0, 1)
         return Evidence(red, edges, heat)
 
-    def _seen(self, image: ImageArray, inside: RawAnswer) -> Floats:
+    def _seen(self, image: ImageArray, inside: RawOutputs) -> Floats:
         """The image in the size in which the network got it, RGB, 0…1."""
         cv2 = require("cv2", "opencv")
         size = (inside.place.width, inside.place.height)

@@ -22,12 +22,12 @@ import numpy as np
 from edgecnn.detection.detections import Detections
 from edgecnn.registry import require
 from edgecnn.vision.pipeline.detecting import (
+    DetectorLike,
     DetectorSpec,
     DetectorStages,
     DetectorSwitch,
-    Detects,
     PreparedImage,
-    RawAnswer,
+    RawOutputs,
 )
 from edgecnn.vision.pipeline.evidence import Evidence, Explainer
 from edgecnn.vision.pipeline.stage_thread import POLL_S, StageThread
@@ -61,7 +61,7 @@ class _Ready:
 class _Answered:
     frame: Frame
     stages: DetectorStages
-    answer: RawAnswer | Detections
+    answer: RawOutputs | Detections
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Pipeline:
     """
 
     source: Source | str
-    detector: Detects | DetectorSwitch
+    detector: DetectorLike | DetectorSwitch
     tracking: TrackerSettings = field(default_factory=TrackerSettings)
     explain: bool = False
     patience: Patience = field(default_factory=Patience)
@@ -210,7 +210,7 @@ class Pipeline:
             began = time.perf_counter_ns()
             if self._explainer is None:
                 self._explainer = Explainer(stages.detector)
-            inside = answered.answer if isinstance(answered.answer, RawAnswer) else None
+            inside = answered.answer if isinstance(answered.answer, RawOutputs) else None
             evidence = self._explainer.evidence(frame.image, inside)
             self.timing.add("explain", time.perf_counter_ns() - began)
         certain = detections.at_least(self._tracker.settings.begin_score)
@@ -225,7 +225,7 @@ class Pipeline:
         self._tracker.settings = one_by_one(settings) if single else settings
 
 
-def _opencv_threads(detector: Detects) -> int:
+def _opencv_threads(detector: DetectorLike) -> int:
     """One, as several cost more for single images, but those of a network that OpenCV runs."""
     session = getattr(detector, "session", None)
     return getattr(session, "process_threads", None) or 1

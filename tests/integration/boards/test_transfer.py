@@ -98,7 +98,7 @@ def test_clients_that_send_the_same_files_at_the_same_time_disturb_none(machine,
     for number in range(3):
         paths.append(tmp_path / f"{number}.bin")
         paths[-1].write_bytes(bytes([number]) * (3 << 20))
-    parcels, board = [transfer.parcel(path) for path in paths], board_of(machine)
+    parcels, board = [transfer.upload_of(path) for path in paths], board_of(machine)
     home = PurePosixPath(machine.edgecnn)
 
     async def one() -> None:

@@ -12,7 +12,7 @@ from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.optimization.drops import Judge
+from edgecnn.optimization.drops import DropEstimator
 from edgecnn.preprocessing import ImagePreprocessing
 
 pytest.importorskip("onnx", reason="the classifier is an ONNX file")
@@ -103,7 +103,7 @@ def test_a_search_judges_the_model_in_its_own_names(
         path, calibration=data(), out=tmp_path / "made", preprocessing=PREPARED, about=about
     ) as converter:
         tensors = [PREPARED(each)[None] for each in data()["test"].samples]
-        judge = Judge(data(), converter.parent, PREPARED, converter.reference(tensors))
+        judge = DropEstimator(data(), converter.parent, PREPARED, converter.reference(tensors))
     assert judge.parent.value == 1.0
 
 

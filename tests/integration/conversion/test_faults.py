@@ -342,7 +342,7 @@ def test_an_artifact_that_lost_too_much_fails_the_gate(plain: Converted, digits:
         plain.path("tflite:static_int8"), parent=plain.parent, dataset=digits, max_drop=-90
     )
     assert not found.passed
-    assert "more than the -90 allowed" in found.gate.reason
+    assert "exceeds the limit of -90" in found.gate.reason
     assert found.layers[0].share > 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgecnn.vision.live import Live, LiveSettings, outputs, runtimes_for
+from edgecnn.vision.live import LiveRun, LiveSettings, outputs, runtimes_for
 from edgecnn.vision.pipeline import DetectorSpec
 from edgecnn.vision.sources import parse_source
 
@@ -39,7 +39,7 @@ def play(red_detector, video, tmp_path, monkeypatch):
         monkeypatch.setattr(outputs, "Window", lambda _title: window)
         choice = DetectorSpec(str(red_detector), "onnxruntime:cpu")
         settings = LiveSettings(parse_source(str(video)), choice, saved=tmp_path, **more)
-        running = Live(settings, lambda _line: None)
+        running = LiveRun(settings, lambda _line: None)
         monkeypatch.setattr(running._pace, "wait", lambda _seconds: None)
         return window, running.run(), running
 

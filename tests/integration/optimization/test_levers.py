@@ -14,7 +14,7 @@ import pytest
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.quantizers import levers
-from edgecnn.conversion.quantizers.levers import improve
+from edgecnn.conversion.quantizers.levers import adjust_weights
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.quantizers.rounding import plain
 from edgecnn.conversion.quantizers.weighted import open_weighted, with_weights
@@ -171,7 +171,7 @@ def test_rounding_by_the_output_brings_outputs_nearer(
         rounded = [with_weights(each, plain(each, "tensor")) for each in file.layers]
         file.write(rounded, tmp_path / f"nearest.{file_format}")
         adapted = tmp_path / f"adapted.{file_format}"
-        done = improve(path, replace(coarse, rounding="adaround"), tensors(), adapted)
+        done = adjust_weights(path, replace(coarse, rounding="adaround"), tensors(), adapted)
     errors = [
         float(((predict(load_session(each), tensors())[0] - real) ** 2).sum())
         for each in (tmp_path / f"nearest.{file_format}", adapted)

@@ -56,7 +56,7 @@ def test_the_same_again_asks_nothing_and_answers_the_same(answered, monkeypatch)
     def forbidden(*_args: Any, **_options: Any) -> None:
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(ask.Questions, "_measure", forbidden)
+    monkeypatch.setattr(ask.MeasurementCache, "_measure", forbidden)
     again = optimize(model, digits(), LITERT, out)
     assert again.choice.tried.artifact.sha256 == outcome.choice.tried.artifact.sha256
     assert again.claim == outcome.claim

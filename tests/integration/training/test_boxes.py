@@ -21,7 +21,7 @@ from edgecnn.progress import silent
 from edgecnn.training import callbacks, train
 from edgecnn.training.config import config_for
 from edgecnn.training.detection import boxes
-from edgecnn.training.detection.boxes import BoxSubject
+from edgecnn.training.detection.boxes import DetectionTask
 from edgecnn.vision import load_detector
 
 cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
@@ -175,7 +175,7 @@ def test_it_learns_shapes_and_signs_and_keeps_them_in_int8(tmp_path, capsys):
 def test_a_class_without_a_box_is_named(tmp_path):
     folder = write_yolo(tmp_path / "four", {"train": 8, "valid": 4}, kinds=(*CLASSES, "ghost"))
     with pytest.warns(DataWarning, match="1 of 4 classes have no box to learn from: 'ghost'"):
-        BoxSubject("detector_nano", load("yolo", data_dir=folder))
+        DetectionTask("detector_nano", load("yolo", data_dir=folder))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_data_for_another_task_are_refused(shapes, tmp_path, model, data, why):
 
 def test_what_is_learned_is_what_is_scored(shapes):
     """Targets of the validation, taken for the network's answers, are perfect."""
-    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    subject = DetectionTask("detector_nano", load("yolo", data_dir=shapes), 128)
     images, wanted = subject.validation(None)[0]
     assert images.shape == (8, 128, 128, 3)
     heat = np.where(wanted[..., :3] > 0, 5.0, -9.0).astype(np.float32)
@@ -206,7 +206,7 @@ def test_what_is_learned_is_what_is_scored(shapes):
 
 
 def test_in_bfloat16_the_maps_and_the_weights_stay_float32(shapes):
-    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    subject = DetectionTask("detector_nano", load("yolo", data_dir=shapes), 128)
     mixed = subject.build(seed=0, precision="bfloat16")
     plain = subject.build(seed=0, precision="off")
     computed = {layer.compute_dtype for layer in mixed.layers if layer.name.endswith("_conv")}
@@ -220,7 +220,7 @@ def test_in_bfloat16_the_maps_and_the_weights_stay_float32(shapes):
 
 
 def test_views_keep_the_classes_of_their_boxes(shapes):
-    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    subject = DetectionTask("detector_nano", load("yolo", data_dir=shapes), 128)
     subject.prepare(config_for("detector_nano", epochs=2), seed=0, devices=1)
     views = subject.training(None, epoch=0, first=0)
     images, wanted = views[0]
@@ -308,7 +308,7 @@ class KilledError(Exception):
 
 
 def test_views_with_every_lever_are_a_function_of_seed_epoch_and_batch(signs):
-    subject = BoxSubject("stop_sign_nano", load("yolo", data_dir=signs), 128)
+    subject = DetectionTask("stop_sign_nano", load("yolo", data_dir=signs), 128)
     recipe = config_for("stop_sign_nano", epochs=2, views=16, batch_size=8, **LEVERS | {"hard": 0})
     subject.prepare(recipe, seed=0, devices=1)
     images, wanted = subject.training(None, epoch=1, first=1)[0]
@@ -338,7 +338,7 @@ def test_levers_that_do_not_fit_are_refused_before_anything_is_trained(
 
 
 def test_hard_images_are_refused_where_every_image_has_an_object(shapes):
-    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    subject = DetectionTask("detector_nano", load("yolo", data_dir=shapes), 128)
     with pytest.raises(InputError, match="of shapes no such image is shown"):
         subject.prepare(config_for("detector_nano", epochs=1, hard=0.5), seed=0, devices=1)
 
@@ -346,18 +346,18 @@ def test_hard_images_are_refused_where_every_image_has_an_object(shapes):
 def test_objects_are_cut_out_of_annotated_images_alone(signs, shapes):
     signs_alone = load("yolo", data_dir=signs)
     with pytest.raises(InputError, match="has no boxes"):
-        BoxSubject("stop_sign_nano", signs_alone, 128, load("digits"))
+        DetectionTask("stop_sign_nano", signs_alone, 128, load("digits"))
     with pytest.raises(InputError, match="no box of stop sign to cut out"):
-        BoxSubject("stop_sign_nano", signs_alone, 128, load("yolo", data_dir=shapes))
+        DetectionTask("stop_sign_nano", signs_alone, 128, load("yolo", data_dir=shapes))
 
 
 def test_one_image_is_too_few_and_says_why(tmp_path):
     folder = write_yolo(tmp_path / "one", {"train": 1})
     with pytest.raises(InputError, match="'validation' has a box"):
-        BoxSubject("detector_nano", load("yolo", data_dir=folder))
+        DetectionTask("detector_nano", load("yolo", data_dir=folder))
 
 
 def test_a_stop_sign_detector_is_not_trained_on_another_class(tmp_path):
     poles = write_yolo(tmp_path / "one", {"train": 8, "valid": 4}, kinds=["pole", "b", "c"])
     with pytest.raises(InputError, match="the class of one is 'pole'"):
-        BoxSubject("stop_sign_nano", load("yolo", data_dir=poles, classes=["pole"]))
+        DetectionTask("stop_sign_nano", load("yolo", data_dir=poles, classes=["pole"]))

@@ -10,7 +10,7 @@ from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.errors import InputError
 from edgecnn.registry import DETECTORS
 from edgecnn.training.detection.augmentation import View
-from edgecnn.training.detection.data import Mix, Pool
+from edgecnn.training.detection.data import SamplingShares, TrainingImages
 from edgecnn.training.detection.loss import detection_loss, targets
 
 pytest.importorskip("cv2", reason="scenes are drawn with opencv-python")
@@ -19,11 +19,11 @@ pytest.importorskip("cv2", reason="scenes are drawn with opencv-python")
 @pytest.fixture(scope="module")
 def pool():
     scenes = list(SyntheticScenes(seed=1, number=12, height=128, width=128))
-    return Pool([], [], scenes)
+    return TrainingImages([], [], scenes)
 
 
 def test_batches_are_what_the_network_takes_and_answers(pool):
-    images, wanted = pool.batch(View(64, 128), Mix(), 3, [0, 0])
+    images, wanted = pool.batch(View(64, 128), SamplingShares(), 3, [0, 0])
     net = models.build("stop_sign_nano", input_shape=(64, 64, 3))
     heat, box = net(images)
 

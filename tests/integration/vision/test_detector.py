@@ -9,7 +9,7 @@ from edgecnn.data import load
 from edgecnn.data.boxes.base import split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.held_out import with_splits
-from edgecnn.data.seen import seen_samples
+from edgecnn.data.seen import overlap_mask
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
 from edgecnn.data.synthetic.scenes import SyntheticScenes
@@ -205,7 +205,7 @@ def test_int8_finds_what_float_finds_on_real_photos(shared_data):
 @pytest.mark.parametrize("source", ["ardakbas", "far_validation"])
 def test_a_source_that_judges_is_not_among_those_trained_on(shared_data, detector, source):
     dataset = load(f"coco:{shared_data / 'stop_signs' / source}")
-    seen = seen_samples(detector.artifact.manifest, dataset, "test")
+    seen = overlap_mask(detector.artifact.manifest, dataset, "test")
     assert seen is not None
     assert not seen.any()
 
@@ -213,7 +213,7 @@ def test_a_source_that_judges_is_not_among_those_trained_on(shared_data, detecto
 @pytest.mark.parametrize("source", ["roadsign877", "rf_stopsigns210", "gtsdb", "rf_stopsign_my"])
 def test_of_the_sources_trained_on_the_held_out_blocks_were_not_seen(shared_data, detector, source):
     dataset = load(f"coco:{shared_data / 'stop_signs' / source}")
-    seen = seen_samples(detector.artifact.manifest, dataset, "test")
+    seen = overlap_mask(detector.artifact.manifest, dataset, "test")
     divided = with_splits(dataset)
     paths = [file.path for file in dataset["test"].files]
     for split, trained in (("train", True), ("validation", False)):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking import ask
-from edgecnn.benchmarking.ask import Questions
+from edgecnn.benchmarking.ask import MeasurementCache
 from edgecnn.benchmarking.executor.process import WorkerOutcome
 from edgecnn.data.base import Dataset, Split
 from edgecnn.embedded_manifest import load_artifact
@@ -55,7 +55,7 @@ def samples(seed: int = 0) -> Dataset:
 
 def asked(folder: Path, artifact: Artifact, **more: str) -> int:
     """How many workers a search of its own starts for one question."""
-    questions = Questions(folder / "answers", samples(), folder / "work", **more)
+    questions = MeasurementCache(folder / "answers", samples(), folder / "work", **more)
     questions.ask(artifact, "onnxruntime:cpu", RuntimeOptions())
     return questions.asked
 
@@ -129,7 +129,7 @@ def test_an_isolated_environment_with_other_packages_is_asked_again(
         monkeypatch.setattr(
             ask.environments, "described", lambda name, packages=packages: {"packages": packages}
         )
-        questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+        questions = MeasurementCache(tmp_path / "answers", samples(), tmp_path / "work")
         questions.ask(artifact, "onnxruntime==1.23.2:cpu", RuntimeOptions())
         counts.append(questions.asked)
     assert counts == [1, 1, 0]
@@ -140,7 +140,7 @@ def test_large_outputs_stay_in_their_file(
     artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ):
     monkeypatch.setattr(ask, "LARGE_BYTES", 0 if large else 1 << 20)
-    questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+    questions = MeasurementCache(tmp_path / "answers", samples(), tmp_path / "work")
     first, again = (questions.ask(artifact, "onnxruntime:cpu", RuntimeOptions()) for _ in range(2))
     assert questions.asked == 1
     for answer in (first, again):
@@ -156,7 +156,7 @@ def test_a_damaged_answer_leaves_nothing_to_the_next(artifact: Artifact, tmp_pat
     (folder,) = (tmp_path / "answers").iterdir()
     (folder / "measurement.json").write_text("{")
     np.save(folder / "1.npy", np.zeros(3))
-    questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+    questions = MeasurementCache(tmp_path / "answers", samples(), tmp_path / "work")
     for _ in range(2):  # the second time it is read
         answer = questions.ask(artifact, "onnxruntime:cpu", RuntimeOptions())
         assert (questions.asked, len(answer.outputs)) == (1, 1)
@@ -164,7 +164,7 @@ def test_a_damaged_answer_leaves_nothing_to_the_next(artifact: Artifact, tmp_pat
 
 @pytest.mark.parametrize("batch", [4, 3])
 def test_a_model_of_a_fixed_batch_answers_every_sample(tmp_path: Path, batch: int):
-    questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+    questions = MeasurementCache(tmp_path / "answers", samples(), tmp_path / "work")
     answers = [
         questions.ask(written(tmp_path / f"{each}.onnx", each), "onnxruntime:cpu", RuntimeOptions())
         for each in (batch, "batch")

@@ -8,7 +8,7 @@ from math import ceil, log2
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.bisection import BisectionStep, judge, search
+from edgecnn.benchmarking.bisection import BisectionStep, classify_version, search
 from edgecnn.errors import InputError
 from tests.unit.reporting import factory
 
@@ -82,7 +82,7 @@ def row(slowdown=1.0, **changes):
     ],
 )
 def test_a_version_is_bad_when_it_is_slower_less_accurate_or_breaks(second, outcome):
-    assert judge(row(), second, "1.9", 0.03).outcome == outcome
+    assert classify_version(row(), second, "1.9", 0.03).outcome == outcome
 
 
 def test_a_version_that_may_be_slower_is_neither_good_nor_bad():
@@ -92,14 +92,14 @@ def test_a_version_that_may_be_slower_is_neither_good_nor_bad():
         replace(run, samples_ns=tuple(int(time * factor) for time in run.samples_ns))
         for run, factor in zip(second.runs, rng.lognormal(0.1, 0.3, 5), strict=True)
     )
-    assert judge(first, replace(second, runs=runs), "1.9", 0.03).outcome == "undecided"
+    assert classify_version(first, replace(second, runs=runs), "1.9", 0.03).outcome == "undecided"
 
 
 def test_a_good_version_that_fails_is_bad_input():
     with pytest.raises(InputError, match="does not run this model"):
-        judge(row(status="failed", runs=(), error="no"), row(), "1.9", 0.03)
+        classify_version(row(status="failed", runs=(), error="no"), row(), "1.9", 0.03)
 
 
 def test_one_process_cannot_compare_two_versions():
     with pytest.raises(InputError, match="too few processes"):
-        judge(row(processes=1), row(processes=1), "1.9", 0.03)
+        classify_version(row(processes=1), row(processes=1), "1.9", 0.03)

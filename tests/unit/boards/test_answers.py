@@ -154,7 +154,7 @@ def test_a_job_that_somebody_changed_in_the_database_is_refused(name, value):
 def test_progress_beyond_belief_is_not_shown(total, capsys):
     """A board that counts to 10**400 would end the work on all others."""
     work = remote._Work(
-        BOARD, remote.BoardJob({}, ()), Path("out.json"), hold=remote.Unheld(), say=print,
+        BOARD, remote.BoardJob({}, ()), Path("out.json"), hold=remote.NoLease(), say=print,
         progress=progress._Lines(), force=False,
     )  # fmt: skip
     for done in range(12):
@@ -166,7 +166,7 @@ def test_progress_beyond_belief_is_not_shown(total, capsys):
 def test_a_file_whose_name_no_board_can_be_told_is_bad_input(model_file):
     path = model_file.rename(os.fsdecode(os.fsencode(model_file.parent) + b"/m\xff.tflite"))
     with pytest.raises(InputError, match="is not UTF-8"):
-        transfer.parcels_of_model(path)
+        transfer.uploads_of_model(path)
 
 
 def test_what_boards_say_steers_no_terminal(capsys):
@@ -222,7 +222,9 @@ def test_a_bug_that_an_examination_meets_is_a_line_and_the_others_go_on(monkeypa
 
 def test_results_are_of_a_job_where_they_say_so(tmp_path):
     """The words hold the digests of the data and of other files that travel."""
-    job = remote.BoardJob({"ab": Path("m.tflite")}, ("--data", "sent:{file:cd}"), command="edgecnn …")
+    job = remote.BoardJob(
+        {"ab": Path("m.tflite")}, ("--data", "sent:{file:cd}"), command="edgecnn …"
+    )
     out = tmp_path / "out.json"
     results = made_up.session(1)
 

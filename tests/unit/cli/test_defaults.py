@@ -59,7 +59,7 @@ LIBRARY = {
     ("optimize", "threads"): (as_it_is, optimize.OptimizationSettings().threads),
     ("optimize", "profile"): (PROFILES.__getitem__, optimize.OptimizationSettings().protocol),
     ("results bisect", "threshold"): (as_it_is, of(bisection.bisect, "threshold")),
-    ("results gate", "threshold"): (as_it_is, of(gate.judge, "threshold")),
+    ("results gate", "threshold"): (as_it_is, of(gate.regression_gate, "threshold")),
     ("search", "objectives"): (names, trials.SearchGoal().objectives),
     ("search", "pruning"): (as_it_is, of(settings.SearchSettings, "pruning")),
     ("search", "runtime"): (as_it_is, of(settings.SearchSettings, "runtime")),

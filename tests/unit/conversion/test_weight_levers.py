@@ -12,7 +12,7 @@ from edgecnn.conversion.quantizers.rounding import output_error, plain, rounded
 from edgecnn.conversion.quantizers.weighted import (
     LARGEST,
     InputStatistics,
-    Weighted,
+    WeightedLayer,
     nearest,
     patches,
     scales_of,
@@ -21,13 +21,13 @@ from edgecnn.conversion.quantizers.weighted import (
 generator = np.random.default_rng(0)
 
 
-def dense(outputs: int, inputs: int, name: str = "a", follower: str = "") -> Weighted:
+def dense(outputs: int, inputs: int, name: str = "a", follower: str = "") -> WeightedLayer:
     weights = generator.normal(size=(1, outputs, inputs))
     bias = generator.normal(size=outputs)
-    return Weighted(name, "dense", "x", weights, bias, linear=True, follower=follower)
+    return WeightedLayer(name, "dense", "x", weights, bias, linear=True, follower=follower)
 
 
-def seen_by(layer: Weighted, rows: np.ndarray) -> InputStatistics:
+def seen_by(layer: WeightedLayer, rows: np.ndarray) -> InputStatistics:
     return InputStatistics(
         np.stack([rows.T @ rows / len(rows)] * layer.groups), rows.mean(axis=0)[None]
     )
@@ -76,7 +76,7 @@ def test_equalizing_evens_out_ranges_and_computes_the_same():
     second.weights[0, :, 2] /= 300
     rows = generator.normal(size=(10, 7))
 
-    def outputs(one: Weighted, two: Weighted) -> np.ndarray:
+    def outputs(one: WeightedLayer, two: WeightedLayer) -> np.ndarray:
         hidden = np.maximum(rows @ one.weights[0].T + one.bias, 0)
         return hidden @ two.weights[0].T + two.bias
 
@@ -96,7 +96,7 @@ def test_layers_with_something_else_between_them_are_left_alone():
 def test_patches_are_what_a_convolution_multiplies(channels_last: bool):
     image = generator.normal(size=(2, 6, 7, 3))
     kernel = generator.normal(size=(4, 3, 3, 2))  # outputs, inputs, rows, columns
-    layer = Weighted(
+    layer = WeightedLayer(
         "a",
         "convolution",
         "x",
@@ -128,7 +128,7 @@ def test_patches_are_what_a_convolution_multiplies(channels_last: bool):
 def test_depthwise_patches_keep_channels_apart():
     image = generator.normal(size=(1, 5, 5, 4))
     weights = generator.normal(size=(4, 1, 9))
-    layer = Weighted(
+    layer = WeightedLayer(
         "a",
         "convolution",
         "x",

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.data import load
 from edgecnn.data.held_out import as_trained, with_splits, without_evaluated
 from edgecnn.data.left_out import DataWarning
-from edgecnn.data.seen import KEY, seen_in_training, training_record
+from edgecnn.data.seen import KEY, training_overlap, training_record
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
 
@@ -79,7 +79,7 @@ def test_what_is_held_out_has_boxes_also_where_images_without_come_last(tmp_path
 
 
 def test_the_whole_of_a_set_holds_what_training_saw(whole):
-    seen = seen_in_training(trained_on(whole), whole)
+    seen = training_overlap(trained_on(whole), whole)
     assert (seen.count, seen.of) == (16, 20)
     assert "training saw (16 of 20)" in seen.sentence
 
@@ -88,7 +88,7 @@ def test_whoever_has_the_model_gets_the_same_part_to_measure_on(whole):
     manifest = trained_on(whole)
     divided = as_trained(whole, [manifest])
     assert paths(divided, "test") == paths(with_splits(whole), "test")
-    assert seen_in_training(manifest, divided).count == 0
+    assert training_overlap(manifest, divided).count == 0
     assert as_trained(whole, [Manifest()]) is whole
 
 
@@ -101,7 +101,7 @@ def test_a_set_whose_only_split_is_called_train_is_divided_again(tmp_path):
     divided = as_trained(dataset, [manifest])
 
     assert paths(divided, "test") == paths(with_splits(dataset), "validation")
-    assert seen_in_training(manifest, divided).count == 0
+    assert training_overlap(manifest, divided).count == 0
     assert as_trained(dataset, [Manifest()]) is dataset
 
 
@@ -114,7 +114,7 @@ def test_each_of_several_sets_is_divided_again_whatever_its_only_split_is_called
     divided = as_trained(dataset, [manifest])
 
     assert len(divided["test"]) == 6
-    assert seen_in_training(manifest, divided).count == 0
+    assert training_overlap(manifest, divided).count == 0
 
 
 def test_a_set_with_splits_is_as_it_was(tmp_path):
@@ -138,7 +138,7 @@ def test_a_validation_that_is_the_training_was_seen_as_a_whole(tmp_path):
     )
     dataset = load(f"yolo:{tmp_path}")
 
-    seen = seen_in_training(trained_on(dataset), dataset)
+    seen = training_overlap(trained_on(dataset), dataset)
 
     assert (seen.count, seen.of, seen.exact) == (10, 10, True)
 
@@ -158,8 +158,8 @@ def test_several_sets_are_one_and_each_is_held_out_of_by_itself(tmp_path):
     assert ids == {0, 1}
     sets = divided.record()["sets"]
     assert [(part["name"], part["samples"]["train"]) for part in sets] == [("one", 8), ("other", 8)]
-    assert seen_in_training(trained_on(dataset), dataset).count == 16
-    assert seen_in_training(trained_on(dataset), load(f"coco:{one}")).count == 8
+    assert training_overlap(trained_on(dataset), dataset).count == 16
+    assert training_overlap(trained_on(dataset), load(f"coco:{one}")).count == 8
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from edgecnn.data import seen
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.seen import (
     KEY,
-    SeenSamples,
+    TrainingOverlap,
     digests_of,
-    seen_in_training,
-    seen_samples,
+    overlap_mask,
     split_seed,
+    training_overlap,
     training_record,
-    without_digests,
+    without_sample_digests,
 )
 from edgecnn.manifest import Manifest
 
@@ -31,7 +31,7 @@ def trained_on(dataset: Dataset) -> Manifest:
 
 
 def test_the_split_of_the_training_holds_no_training_sample(digits):
-    found = seen_in_training(trained_on(digits), digits)
+    found = training_overlap(trained_on(digits), digits)
     assert found is not None
     assert (found.count, found.of) == (0, len(digits["test"]))
 
@@ -49,8 +49,8 @@ def test_training_samples_are_found_in_the_other_splits_of_the_same_data(digits,
     data = with_twins(digits, split, 70)
     manifest = trained_on(data)
 
-    found = seen_in_training(manifest, data, split)
-    known = seen_samples(manifest, data, split)
+    found = training_overlap(manifest, data, split)
+    known = overlap_mask(manifest, data, split)
 
     assert found is not None
     assert (found.count, found.exact) == (70, True)
@@ -62,20 +62,20 @@ def test_a_few_copies_are_those_of_the_data_set(digits):
     data = with_twins(digits, "test", 7)
     manifest = trained_on(data)
 
-    assert seen_in_training(manifest, data) == SeenSamples(0, len(data["test"]))
-    assert np.flatnonzero(seen_samples(manifest, data, "test")).tolist() == list(range(7))
+    assert training_overlap(manifest, data) == TrainingOverlap(0, len(data["test"]))
+    assert np.flatnonzero(overlap_mask(manifest, data, "test")).tolist() == list(range(7))
     elsewhere = replace(data, sha256="0" * 64)  # other data, of which training saw seven
-    assert seen_in_training(manifest, elsewhere) == SeenSamples(7, len(data["test"]))
+    assert training_overlap(manifest, elsewhere) == TrainingOverlap(7, len(data["test"]))
 
 
 def test_what_the_split_of_the_training_holds_is_not_known_without_its_digests(digits):
-    assert seen_in_training(Manifest(data=digits.record()), digits) is None
-    assert seen_samples(Manifest(data=digits.record()), digits, "test") is None
+    assert training_overlap(Manifest(data=digits.record()), digits) is None
+    assert overlap_mask(Manifest(data=digits.record()), digits, "test") is None
 
 
 def test_another_split_of_the_same_data_is_counted_exactly(digits):
     other = data.load("digits", seed=3)
-    found = seen_in_training(trained_on(other), digits)
+    found = training_overlap(trained_on(other), digits)
     trained = {sample.tobytes() for sample in np.asarray(other["train"].samples)}
     expected = sum(sample.tobytes() in trained for sample in np.asarray(digits["test"].samples))
     assert found is not None
@@ -93,7 +93,7 @@ def test_new_data_have_nothing_in_common_with_the_training(digits):
         splits={name: brighter(split) for name, split in digits.splits.items()},
         sha256="0" * 64,
     )
-    found = seen_in_training(trained_on(digits), new)
+    found = training_overlap(trained_on(digits), new)
     assert found is not None
     assert found.count == 0
 
@@ -103,10 +103,10 @@ def test_of_large_training_sets_some_digests_are_kept_and_the_count_is_an_estima
 ):
     monkeypatch.setattr(seen, "MOST_KEPT", 200)
     other = data.load("digits", seed=3)
-    exact = seen_in_training(trained_on(other), digits)
+    exact = training_overlap(trained_on(other), digits)
     manifest = trained_on(other)
     assert manifest.data[KEY]["one_in"] > 1
-    found = seen_in_training(manifest, digits)
+    found = training_overlap(manifest, digits)
     assert found is not None
     assert not found.exact
     assert exact is not None
@@ -120,17 +120,17 @@ def test_of_large_training_sets_some_digests_are_kept_and_the_count_is_an_estima
      {"sha256": "1" * 64, KEY: {"digests": "AAAA", "one_in": 1}}, {"sha256": "1" * 64, KEY: 3}],
 )  # fmt: skip
 def test_what_an_old_or_a_damaged_manifest_cannot_say_is_not_known(record, digits):
-    assert seen_in_training(Manifest(data=record), digits) is None
+    assert training_overlap(Manifest(data=record), digits) is None
 
 
 def test_which_samples_were_seen_is_known_one_by_one(digits):
     other = data.load("digits", seed=3)
-    known = seen_samples(trained_on(other), digits, "train")
+    known = overlap_mask(trained_on(other), digits, "train")
     assert known is not None
     trained = set(digests_of(other["train"]).tolist())
     expected = [digest in trained for digest in digests_of(digits["train"]).tolist()]
     assert known.tolist() == expected
-    assert seen_samples(trained_on(digits), digits, "train") is None
+    assert overlap_mask(trained_on(digits), digits, "train") is None
 
 
 def test_the_seed_of_the_split_comes_from_the_first_model_that_has_one():
@@ -147,7 +147,7 @@ def test_texts_have_digests_too():
 
 
 def test_a_model_file_does_not_carry_the_digests(digits):
-    manifest = without_digests(trained_on(digits))
+    manifest = without_sample_digests(trained_on(digits))
     assert KEY not in manifest.data
     assert manifest.data["sha256"] == digits.sha256
 
@@ -166,7 +166,7 @@ def test_what_the_starting_weights_had_seen_stays_seen(digits):
     further = Manifest(data=record)
 
     seen_again = replace(digits, splits={"test": digits["train"]}, sha256="2" * 64)
-    found = seen_in_training(further, seen_again)
+    found = training_overlap(further, seen_again)
     assert found is not None
     assert found.count == len(digits["train"])
     assert record[KEY]["samples"] == len(digits["train"]) + len(other["train"])
@@ -174,7 +174,7 @@ def test_what_the_starting_weights_had_seen_stays_seen(digits):
 
 def test_after_weights_of_unknown_origin_nothing_is_known(digits):
     record = {**digits.record(), KEY: training_record(digits, before={"sha256": "0" * 64})}
-    assert seen_in_training(Manifest(data=record), digits) is None
+    assert training_overlap(Manifest(data=record), digits) is None
 
 
 def test_digests_that_were_thinned_out_before_stay_comparable(digits, monkeypatch):
@@ -183,7 +183,7 @@ def test_digests_that_were_thinned_out_before_stay_comparable(digits, monkeypatc
     assert first.data[KEY]["one_in"] > 1
     other = replace(digits, splits={"train": digits["test"]}, sha256="1" * 64)
     record = {**other.record(), KEY: training_record(other, before=first.data)}
-    found = seen_in_training(
+    found = training_overlap(
         Manifest(data=record), replace(digits, splits={"test": digits["train"]}, sha256="2" * 64)
     )
     assert found is not None

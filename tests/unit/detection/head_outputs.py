@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.detection.heads import Clues, open_head
+from edgecnn.detection.heads import DetectorSignature, open_head
 from edgecnn.postprocessing import Postprocessing
 
 SIDE = 64
@@ -36,4 +36,4 @@ ASKED_CELLS = 144 + 36 + 9
 
 
 def clues(outputs, **said):
-    return Clues(ASKED, ASKED, tuple(outputs), **said)
+    return DetectorSignature(ASKED, ASKED, tuple(outputs), **said)

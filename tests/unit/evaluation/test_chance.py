@@ -13,7 +13,7 @@ from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.class_scorer import ClassScorer
 from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.results import Accuracy
-from edgecnn.results.proof import proves_nothing
+from edgecnn.results.proof import uninformative_reason
 
 
 def test_the_tail_is_the_exact_binomial_one():
@@ -54,33 +54,33 @@ TRUTH = RNG.integers(0, 3, 120)
     ],
 )
 def test_answers_that_know_nothing_prove_nothing(answers: np.ndarray, word: str):
-    assert word in proves_nothing(scored(TRUTH, answers, 3))
+    assert word in uninformative_reason(scored(TRUTH, answers, 3))
 
 
 @pytest.mark.parametrize("wrong", [0, 20, 60])
 def test_answers_that_know_something_prove_something(wrong: int):
     answers = TRUTH.copy()
     answers[:wrong] = (answers[:wrong] + 1) % 3
-    assert proves_nothing(scored(TRUTH, answers, 3)) is None
+    assert uninformative_reason(scored(TRUTH, answers, 3)) is None
 
 
 def test_a_rare_class_that_is_found_is_better_than_the_majority():
     ground_truth = np.array([0] * 180 + [1] * 20)
     answers = ground_truth.copy()
     answers[:10] = 1
-    assert proves_nothing(scored(ground_truth, answers, 2)) is None
-    assert proves_nothing(scored(ground_truth, np.zeros(200, int), 2)) is not None
+    assert uninformative_reason(scored(ground_truth, answers, 2)) is None
+    assert uninformative_reason(scored(ground_truth, np.zeros(200, int), 2)) is not None
 
 
 def test_one_or_two_samples_prove_nothing():
-    assert proves_nothing(scored(TRUTH[:2], TRUTH[:2], 3)) is not None
+    assert uninformative_reason(scored(TRUTH[:2], TRUTH[:2], 3)) is not None
 
 
 def test_a_detector_that_finds_nothing_proves_nothing():
     found = Accuracy("AP50-95", 0.0, 20)
-    assert "finds nothing" in proves_nothing(found)
-    assert proves_nothing(replace(found, value=0.4)) is None
+    assert "finds nothing" in uninformative_reason(found)
+    assert uninformative_reason(replace(found, value=0.4)) is None
 
 
 def test_accuracies_of_earlier_versions_are_left_alone():
-    assert proves_nothing(Accuracy("top1", 0.1, 100)) is None
+    assert uninformative_reason(Accuracy("top1", 0.1, 100)) is None

@@ -102,5 +102,5 @@ def test_the_gate_allows_a_drop_up_to_its_limit(before: float, after: float, pas
 
 def test_the_gate_says_which_numbers_it_rests_on():
     reason = gate(0.98, 0.95, 1.0).reason
-    assert "95.00% after 98.00%" in reason
+    assert "95.00%, parent 98.00%" in reason
     assert "-3.00 points" in reason

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
-from edgecnn.conversion.verification.gate import judge
+from edgecnn.conversion.verification.gate import accuracy_gate
 from edgecnn.data.subword_vocabulary import train_vocabulary
 from edgecnn.errors import InputError
 from edgecnn.evaluation.parity import parity
@@ -92,7 +92,7 @@ def test_a_real_loss_is_found(scorer, words):
 
     assert after.paired_p < 0.05
     assert after.drop_ci95[0] > 0
-    answer = judge(parity(parent, child), before, after, max_drop=1.0)
+    answer = accuracy_gate(parity(parent, child), before, after, max_drop=1.0)
     assert not answer.passed
 
 
@@ -102,14 +102,14 @@ def test_equal_answers_pass_the_gate(scorer, words):
     same = scorer.with_parent(accuracy, parent, parent)
 
     assert same.paired_p == 1.0
-    assert judge(parity(parent, parent), accuracy, same, max_drop=0.0).passed
+    assert accuracy_gate(parity(parent, parent), accuracy, same, max_drop=0.0).passed
 
 
 def test_a_parent_that_translates_nothing_proves_nothing(scorer, words):
     empty = answers(words, ["chat"] * len(TRUTH))
     accuracy = scorer.accuracy(empty)
 
-    answer = judge(parity(empty, empty), accuracy, accuracy)
+    answer = accuracy_gate(parity(empty, empty), accuracy, accuracy)
     assert not answer.passed
     assert "translates nothing" in answer.reason
 

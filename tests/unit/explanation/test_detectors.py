@@ -10,7 +10,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.explanation.explain import explain
 from edgecnn.explanation.sections.answer import answer
-from edgecnn.explanation.subject import ExplainedModel, open_subject
+from edgecnn.explanation.subject import ExplainedModel, open_explained_model
 from edgecnn.manifest import Manifest, write_manifest
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing
@@ -93,4 +93,4 @@ def test_a_files_maps_are_known_by_their_shapes():
 
 def test_a_detector_of_another_head_is_refused(saved):
     with pytest.raises(InputError, match="detector with the head yolo_rows, and explain is for"):
-        open_subject(saved(COLORS, head="yolo_rows"))
+        open_explained_model(saved(COLORS, head="yolo_rows"))

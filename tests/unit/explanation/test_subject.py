@@ -17,7 +17,7 @@ from edgecnn.explanation.sections.answer import answer
 from edgecnn.explanation.sections.colors import colors
 from edgecnn.explanation.sections.layers import first_layer
 from edgecnn.explanation.sections.shifts import shift
-from edgecnn.explanation.subject import ExplainedModel, open_subject
+from edgecnn.explanation.subject import ExplainedModel, open_explained_model
 from edgecnn.preprocessing import ImagePreprocessing
 
 SIDE = 8
@@ -134,7 +134,7 @@ def scores_of(subject: ExplainedModel, levels: float) -> list[float]:
 def test_a_softmax_whose_small_scores_were_rounded_away_stays_as_it_is(tmp_path):
     path = tmp_path / "model.onnx"
     quantized_softmax(path, 1000)
-    scores = scores_of(open_subject(path, option="0..1"), 0)
+    scores = scores_of(open_explained_model(path, option="0..1"), 0)
     assert scores[0] == pytest.approx(0.6, abs=1 / 256)
     assert sum(scores) < 0.7
 
@@ -142,12 +142,16 @@ def test_a_softmax_whose_small_scores_were_rounded_away_stays_as_it_is(tmp_path)
 def test_sigmoids_stay_as_they_are(saved):
     chances = np.asarray([0.9, 0.8, 0.1])
     path = saved(np.zeros((SIDE * SIDE, 3)), np.log(chances / (1 - chances)), "sigmoid")
-    assert scores_of(open_subject(path, option="0..1"), 0) == pytest.approx(chances, abs=1e-5)
+    assert scores_of(open_explained_model(path, option="0..1"), 0) == pytest.approx(
+        chances, abs=1e-5
+    )
 
 
 def test_logits_stay_logits_for_an_image_where_they_look_like_probabilities(saved):
     weights, _ = for_dark_and_bright(2, dark=0, bright=1)
-    subject = open_subject(saved(weights, np.asarray([0.75, 0.25]), "linear"), option="0..1")
+    subject = open_explained_model(
+        saved(weights, np.asarray([0.75, 0.25]), "linear"), option="0..1"
+    )
     assert not subject.answers_probabilities
     black = scores_of(subject, 0)
     assert black == pytest.approx(np.exp([0.75, 0.25]) / np.exp([0.75, 0.25]).sum())
@@ -184,7 +188,7 @@ def test_grad_cam_of_a_single_score_speaks_for_both_classes(keras):
 def test_a_single_score_without_two_names_is_refused(saved, labels):
     path = saved(np.zeros((SIDE * SIDE, 1)), [0.0], "sigmoid")
     with pytest.raises(InputError, match=f"one score.*it has the names of {len(labels)}"):
-        open_subject(path, option="0..1", labels=labels)
+        open_explained_model(path, option="0..1", labels=labels)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

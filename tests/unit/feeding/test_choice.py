@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.feeding import Proof, choose, must_know
+from edgecnn.feeding import InferredInput, choose_preprocessing, require_preprocessing
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import (
     PRESETS,
@@ -21,7 +21,7 @@ from edgecnn.preprocessing import (
 )
 
 STATISTICS = ImagePreprocessing(8, 8, 3, fit="pad", mean=(0.4,), std=(0.2,))
-RAW = Proof("model", "the model begins with Rescaling(1/255)", "raw")
+RAW = InferredInput("model", "the model begins with Rescaling(1/255)", "raw")
 
 
 def base() -> ImagePreprocessing:
@@ -30,22 +30,22 @@ def base() -> ImagePreprocessing:
 
 
 def test_the_statistics_of_the_data_are_never_taken():
-    choice = choose(base, Manifest())
+    choice = choose_preprocessing(base, Manifest())
     assert choice.preprocessing is None
     with pytest.raises(InputError, match=r"model.tflite: nothing says") as refused:
-        must_know(choice, "model.tflite")
+        require_preprocessing(choice, "model.tflite")
     assert all(name in refused.value.hint for name in PRESETS)
 
 
 def test_what_the_model_proves_is_fed_and_said():
-    choice = choose(base, Manifest(), proof=RAW)
+    choice = choose_preprocessing(base, Manifest(), proof=RAW)
     assert choice.preprocessing == with_preset(STATISTICS, "raw")
     assert choice.preprocessing.fit == "pad"
     assert choice.fed.sentence == ("fed 0…255, 8×8×3 NHWC: the model begins with Rescaling(1/255)")
 
 
 def test_a_manifest_goes_before_a_proof_and_the_contradiction_is_said():
-    choice = choose(base, Manifest(preprocessing=STATISTICS), proof=RAW)
+    choice = choose_preprocessing(base, Manifest(preprocessing=STATISTICS), proof=RAW)
     assert choice.preprocessing == STATISTICS
     assert choice.fed.known_from == "manifest"
     assert "Rescaling(1/255), which is for 0…255" in choice.fed.sentence
@@ -53,24 +53,27 @@ def test_a_manifest_goes_before_a_proof_and_the_contradiction_is_said():
 
 def test_a_manifest_that_agrees_with_the_proof_has_nothing_to_say():
     raw = with_preset(STATISTICS, "raw")
-    choice = choose(base, Manifest(preprocessing=raw), proof=RAW)
+    choice = choose_preprocessing(base, Manifest(preprocessing=raw), proof=RAW)
     assert choice.fed.conflict == ""
 
 
 def test_ranges_that_calibration_found_are_no_contradiction():
-    quantized = Proof("quantization", "its scale is 0.9", "raw")
-    assert choose(base, Manifest(preprocessing=STATISTICS), proof=quantized).fed.conflict == ""
+    quantized = InferredInput("quantization", "its scale is 0.9", "raw")
+    assert (
+        choose_preprocessing(base, Manifest(preprocessing=STATISTICS), proof=quantized).fed.conflict
+        == ""
+    )
 
 
 def test_an_option_goes_before_the_manifest_and_says_so():
-    choice = choose(base, Manifest(preprocessing=STATISTICS), option="raw")
+    choice = choose_preprocessing(base, Manifest(preprocessing=STATISTICS), option="raw")
     assert choice.preprocessing == with_preset(STATISTICS, "raw")
     assert choice.fed.known_from == "option"
     assert "the manifest says −2…3" in choice.fed.sentence
 
 
 def test_an_option_against_the_proof_is_said():
-    choice = choose(base, Manifest(), option="0..1", proof=RAW)
+    choice = choose_preprocessing(base, Manifest(), option="0..1", proof=RAW)
     assert "fed 0…1" in choice.fed.sentence
     assert "which is for 0…255" in choice.fed.sentence
 
@@ -119,7 +122,7 @@ def test_a_file_may_hold_a_manifest_a_preprocessing_or_some_fields(tmp_path: Pat
     for number, content in enumerate(contents):
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(content), encoding="utf-8")
-        choice = choose(base, Manifest(), option=str(path))
+        choice = choose_preprocessing(base, Manifest(), option=str(path))
         assert choice.preprocessing == wanted
 
 
@@ -131,12 +134,12 @@ def test_a_file_that_holds_no_preprocessing_is_refused(content: str, tmp_path: P
     path = tmp_path / "some.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"some.json|preprocessing"):
-        choose(base, Manifest(), option=str(path))
+        choose_preprocessing(base, Manifest(), option=str(path))
 
 
 def test_an_unknown_option_names_the_known_ones():
     with pytest.raises(InputError, match="unknown preprocessing 'rwa'") as error:
-        choose(base, Manifest(), option="rwa")
+        choose_preprocessing(base, Manifest(), option="rwa")
     assert "'raw'" in error.value.hint
 
 
@@ -157,11 +160,11 @@ def test_signals_may_be_raw_and_nothing_else():
 
 
 def test_a_record_survives_the_manifest():
-    fed = choose(base, Manifest(), proof=RAW, layout="NCHW").fed
+    fed = choose_preprocessing(base, Manifest(), proof=RAW, layout="NCHW").fed
     assert (fed.shape, fed.layout) == ((3, 8, 8), "NCHW")
     manifest = Manifest(preprocessing=STATISTICS, feeding=fed)
     assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
-    again = choose(base, manifest)
+    again = choose_preprocessing(base, manifest)
     assert again.fed.because == fed.because
 
 
@@ -175,12 +178,12 @@ def test_a_manifest_without_the_record_is_read_as_before():
 def test_arrays_of_numbers_go_in_as_they_are():
     """Whoever keeps signals in an .npz has made them for the network."""
     base = lambda: SignalPreprocessing(40, 2, mean=(3.0, 3.0), std=(2.0, 2.0))  # noqa: E731
-    choice = choose(base, Manifest(), are_tensors=True)
+    choice = choose_preprocessing(base, Manifest(), are_tensors=True)
     samples = np.arange(80, dtype=np.float32).reshape(40, 2)
     np.testing.assert_array_equal(choice.preprocessing(samples), samples)
     assert choice.fed.known
     assert "as they are" in choice.fed.sentence
-    assert choose(base, Manifest()).preprocessing is None
+    assert choose_preprocessing(base, Manifest()).preprocessing is None
 
 
 HEARS = Manifest(
@@ -191,15 +194,15 @@ HEARS = Manifest(
 
 def test_sounds_of_another_rate_than_the_model_takes_are_refused():
     of_8, of_44 = (SpectrogramPreprocessing(32, rate=rate) for rate in (8000, 44100))
-    assert choose(lambda: of_8, HEARS).preprocessing == of_8
+    assert choose_preprocessing(lambda: of_8, HEARS).preprocessing == of_8
     for option in (None, of_8):
         with pytest.raises(InputError, match="recordings of 8000 Hz, the data have 44100 Hz"):
-            choose(lambda: of_44, HEARS, option=option)
+            choose_preprocessing(lambda: of_44, HEARS, option=option)
 
 
 def test_where_no_sounds_are_at_hand_the_manifest_is_taken():
     def none() -> ImagePreprocessing:
         raise InputError("it takes no images")
 
-    assert choose(none, HEARS).preprocessing == HEARS.preprocessing
-    assert choose(base, HEARS).preprocessing == HEARS.preprocessing
+    assert choose_preprocessing(none, HEARS).preprocessing == HEARS.preprocessing
+    assert choose_preprocessing(base, HEARS).preprocessing == HEARS.preprocessing

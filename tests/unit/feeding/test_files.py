@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.feeding import prove_file
-from edgecnn.feeding.proof import prove_front
-from edgecnn.formats.front import Front, read_front
+from edgecnn.feeding import infer_from_file
+from edgecnn.feeding.proof import infer_from_first_operators
+from edgecnn.formats.front import InputOperators, read_input_operators
 
 
 def onnx_file(path: Path, *nodes: Any, kind: str = "FLOAT", **constants: Any) -> Path:
@@ -85,14 +85,14 @@ ONNX = {
 def test_an_onnx_file_proves_its_range(case: str, tmp_path: Path):
     pytest.importorskip("onnx")
     nodes, constants, expected = ONNX[case]
-    proof = prove_file(onnx_file(tmp_path / "model.onnx", *nodes, **constants))
+    proof = infer_from_file(onnx_file(tmp_path / "model.onnx", *nodes, **constants))
     assert (proof.preset if proof else None) == expected
 
 
 def test_an_onnx_file_that_takes_bytes_takes_pixels(tmp_path: Path):
     pytest.importorskip("onnx")
     path = onnx_file(tmp_path / "model.onnx", node("Cast", "x", to=1), kind="UINT8")
-    proof = prove_file(path)
+    proof = infer_from_file(path)
     assert proof is not None
     assert proof.preset == "raw"
 
@@ -102,7 +102,7 @@ def test_a_file_that_breaks_off_proves_nothing(length: int, tmp_path: Path):
     pytest.importorskip("onnx")
     path = onnx_file(tmp_path / "model.onnx", node("Div", "x", "c"), c=f32(255))
     path.write_bytes(path.read_bytes()[:length])
-    assert read_front(path) is None or prove_file(path) is None
+    assert read_input_operators(path) is None or infer_from_file(path) is None
 
 
 def converted(model: Any, path: Path) -> Path:
@@ -129,34 +129,34 @@ def test_a_tflite_file_proves_its_range(scale, offset, expected, tmp_path: Path)
             layers.Flatten(),
         ]
     )
-    proof = prove_file(converted(model, tmp_path / "model.tflite"))
+    proof = infer_from_file(converted(model, tmp_path / "model.tflite"))
     assert (proof.preset if proof else None) == expected
 
 
 INPUTS = {
-    "int8, pixels up to 229": (Front("int8", low=0.0, high=229.0), "raw"),
-    "uint8, scale 1": (Front("uint8", low=0.0, high=255.0), "raw"),
-    "uint8 without a scale": (Front("uint8"), "raw"),
-    "int8, 1/255": (Front("int8", low=0.0, high=1.0), "0..1"),
-    "uint8, 1/128": (Front("uint8", low=-1.0, high=0.992), "-1..1"),
-    "torchvision's statistics": (Front("int8", low=-2.118, high=2.64), "imagenet-torch"),
-    "Caffe's means": (Front("int8", low=-123.7, high=151.1), "caffe"),
-    "statistics of some data": (Front("int8", low=-1.6, high=2.0), None),
-    "a spectrogram": (Front("int8", low=-83.0, high=130.0), None),
-    "float": (Front("float32"), None),
+    "int8, pixels up to 229": (InputOperators("int8", low=0.0, high=229.0), "raw"),
+    "uint8, scale 1": (InputOperators("uint8", low=0.0, high=255.0), "raw"),
+    "uint8 without a scale": (InputOperators("uint8"), "raw"),
+    "int8, 1/255": (InputOperators("int8", low=0.0, high=1.0), "0..1"),
+    "uint8, 1/128": (InputOperators("uint8", low=-1.0, high=0.992), "-1..1"),
+    "torchvision's statistics": (InputOperators("int8", low=-2.118, high=2.64), "imagenet-torch"),
+    "Caffe's means": (InputOperators("int8", low=-123.7, high=151.1), "caffe"),
+    "statistics of some data": (InputOperators("int8", low=-1.6, high=2.0), None),
+    "a spectrogram": (InputOperators("int8", low=-83.0, high=130.0), None),
+    "float": (InputOperators("float32"), None),
 }
 
 
 @pytest.mark.parametrize("case", INPUTS)
 def test_the_range_of_an_integer_input_says_what_goes_in(case: str):
     front, expected = INPUTS[case]
-    proof = prove_front(front)
+    proof = infer_from_first_operators(front)
     assert (proof.preset if proof else None) == expected
 
 
 def test_pixels_that_are_kept_in_an_int8_lose_128():
     """Scale 1 and zero point 0, as microcontrollers have it."""
-    proof = prove_front(Front("int8", low=-128.0, high=127.0))
+    proof = infer_from_first_operators(InputOperators("int8", low=-128.0, high=127.0))
     assert proof is not None
     assert (proof.mean, proof.std) == ((128.0,), (1.0,))
 
@@ -169,7 +169,7 @@ def test_metadata_of_the_task_libraries_is_read(tmp_path: Path):
     model = keras.Sequential([keras.Input((8, 8, 3), batch_size=1), layers.Conv2D(2, 3)])
     path = converted(model, tmp_path / "model.tflite")
     with_metadata(path, task_metadata(flatbuffers))
-    proof = prove_file(path)
+    proof = infer_from_file(path)
     assert proof is not None
     assert (proof.known_from, proof.mean, proof.std) == ("metadata", (127.5,), (127.5,))
 
@@ -223,4 +223,4 @@ def test_damaged_metadata_is_passed_over(tmp_path: Path):
     model = keras.Sequential([keras.Input((8, 8, 3), batch_size=1), keras.layers.Conv2D(2, 3)])
     path = converted(model, tmp_path / "model.tflite")
     with_metadata(path, struct.pack("<I", 4_000_000) + b"M001" + bytes(40))
-    assert prove_file(path) is None
+    assert infer_from_file(path) is None

@@ -9,14 +9,14 @@ import pytest
 
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
-from edgecnn.optimization.drops import BoundedDrop, Judge, least_reach
+from edgecnn.optimization.drops import BoundedDrop, DropEstimator, least_reach
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.results.output_quality import Accuracy
 
 N = 400
 
 
-def judge_of(wrong: int = 10) -> tuple[Judge, np.ndarray, np.ndarray]:
+def judge_of(wrong: int = 10) -> tuple[DropEstimator, np.ndarray, np.ndarray]:
     """A parent that errs on the first `wrong` of 400 samples."""
     labels = np.arange(N) % 4
     outputs = np.eye(4, dtype=np.float32)[labels]
@@ -25,7 +25,7 @@ def judge_of(wrong: int = 10) -> tuple[Judge, np.ndarray, np.ndarray]:
     data = Dataset(
         "made", "classification", tuple("abcd"), {"test": Split(samples, labels)}, "ab", (4, 4)
     )
-    return Judge(data, Manifest(), ImagePreprocessing(4, 4, 1), [outputs]), outputs, labels
+    return DropEstimator(data, Manifest(), ImagePreprocessing(4, 4, 1), [outputs]), outputs, labels
 
 
 def test_the_same_outputs_lose_nothing_and_the_bound_is_what_n_allows():
@@ -65,14 +65,14 @@ def test_noise_is_relative_to_the_parent():
     assert judge.noise([outputs * 0.9]) == pytest.approx(0.01, rel=1e-3)
 
 
-def maps(count: int) -> tuple[Judge, np.ndarray, np.ndarray]:
+def maps(count: int) -> tuple[DropEstimator, np.ndarray, np.ndarray]:
     """A parent whose outputs (n, 100, 1,000) are no class scores, and a file's."""
     generator = np.random.default_rng(0)
     real = generator.normal(size=(count, 100, 1_000)).astype(np.float32)
     found = real + generator.normal(scale=0.1, size=real.shape).astype(np.float32)
     split = Split(np.zeros((count, 4, 4), np.uint8), np.arange(count) % 4)
     data = Dataset("made", "classification", tuple("abcd"), {"test": split}, "ab", (4, 4))
-    return Judge(data, Manifest(), ImagePreprocessing(4, 4, 1), [real]), real, found
+    return DropEstimator(data, Manifest(), ImagePreprocessing(4, 4, 1), [real]), real, found
 
 
 def test_noise_of_large_outputs_takes_the_memory_of_a_few_samples():

@@ -20,8 +20,8 @@ from edgecnn.optimization.finalists import (
     undominated,
 )
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.outcome import Timed
-from edgecnn.optimization.tried import Tried
+from edgecnn.optimization.outcome import TimedCandidate
+from edgecnn.optimization.tried import SearchCandidate
 from edgecnn.results import Measurement, Results
 from tests.unit.reporting import factory
 
@@ -34,22 +34,24 @@ def tried(
     n: int = 360,
     size: int = 9,
     gained: int = 0,
-) -> Tried:
+) -> SearchCandidate:
     artifact = Artifact(Path(f"{name}.tflite"), Manifest(recipe=recipe), name * 8, size)
     bound = 100 * 2.7055 / (n + 2.7055) + 200 * lost / n
     part = (lost - gained) / n
     drop = BoundedDrop(100 * part, bound, n, 0.95, lost, gained, "top1", 0.9, 0.9 - part)
-    return Tried(artifact, PRESETS[recipe], "litert:cpu", drop, rough_ms)
+    return SearchCandidate(artifact, PRESETS[recipe], "litert:cpu", drop, rough_ms)
 
 
-def timed(one: Tried, milliseconds: list[float], verdict: str = "VALID") -> Timed:
+def timed(
+    one: SearchCandidate, milliseconds: list[float], verdict: str = "VALID"
+) -> TimedCandidate:
     runs = tuple(
         replace(factory.run(each, np.random.default_rng(number)), round=number)
         for number, each in enumerate(milliseconds)
     )
     row: Measurement = factory.measurement(runs=runs, verdict=verdict)
     record = replace(row.artifact, name=one.artifact.name, sha256=one.artifact.sha256)
-    return Timed(one, replace(row, artifact=record))
+    return TimedCandidate(one, replace(row, artifact=record))
 
 
 def test_a_noisy_row_that_is_faster_in_every_round_is_chosen():

@@ -50,7 +50,7 @@ def test_the_fastest_that_shows_its_budget_is_the_answer():
     assert found.accepted
     assert found.choice.tried.artifact.path.name == "lenet5.static_int8.tflite"
     assert found.claim.n == factory.N_TEST
-    assert "fastest with a chance of 100%" in found.sentences[1]
+    assert "100% likely to be the fastest" in found.sentences[1]
     assert found.to_dict()["choice"]["chance_best"] > 0.95
 
 
@@ -78,7 +78,7 @@ def test_without_the_models_own_row_a_float_file_is_the_parent():
 
 
 def test_the_page_begins_with_the_file_that_is_shipped():
-    """Also where it is noisy, and where a faster file is not shown to keep the budget."""
+    """Also where it is noisy, and where a faster file is rejected."""
     *others, fastest = rows()
     for measured in ([*others, replace(fastest, verdict="NOISY")], rows(RIGHT - 1), rows()):
         results = Results(measurements=tuple(measured))

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.ask import AskedMeasurement
+from edgecnn.benchmarking.ask import CachedMeasurement
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import Target
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Artifact, Manifest
-from edgecnn.optimization.drops import Judge
+from edgecnn.optimization.drops import DropEstimator
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.search import Search
 from edgecnn.optimization.space import ConfigurationSpace
@@ -47,8 +47,8 @@ class SameOutputs:
     def __init__(self, *outputs: np.ndarray) -> None:
         self._outputs = outputs
 
-    def ask(self, *_: object) -> AskedMeasurement:
-        return AskedMeasurement(factory.measurement(), self._outputs)
+    def ask(self, *_: object) -> CachedMeasurement:
+        return CachedMeasurement(factory.measurement(), self._outputs)
 
 
 def search(
@@ -60,7 +60,7 @@ def search(
     split = Split(np.zeros((COUNT, 2, 2), np.uint8), np.arange(COUNT) % 3)
     data = Dataset("made", "classification", tuple("abc"), {"test": split}, "ab", (2, 2))
     doubles: list[Any] = [FilesInName(), SameOutputs(outputs)]
-    judge = Judge(data, Manifest(), ImagePreprocessing(2, 2, 1), [ANSWERS])
+    judge = DropEstimator(data, Manifest(), ImagePreprocessing(2, 2, 1), [ANSWERS])
     return Search(
         doubles[0],
         ConfigurationSpace({"tflite": ("litert:cpu",)}, ()),

@@ -66,7 +66,7 @@ def test_faster_files_that_were_refused_are_not_passed_over_in_silence():
     (said,) = words.sure(choice, [], Goal())
     assert said.startswith("nothing else")
     (said,) = words.sure(choice, [], Goal(), faster=True)
-    assert said == "what is faster was not shown to keep the budget"
+    assert said == "faster files were rejected: loss not proven within the budget"
 
 
 def test_rows_that_cannot_be_judged_are_named_with_their_reason():
@@ -78,5 +78,5 @@ def test_rows_that_cannot_be_judged_are_named_with_their_reason():
     slow = timed(tried("slow", 1.0), [4.0] * 4)
     said = list(words.fell_short([invalid, slow, slow], Goal(max_latency_ms=3.0)))
     assert said[0].startswith("int.tflite on litert:cpu, 1 thread: the board was throttled")
-    assert "4 ms when measured in full" in said[1]
+    assert "4 ms in the full measurement" in said[1]
     assert said[2] == "and 1 more"

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from edgecnn.reporting import exports
-from edgecnn.reporting.comparison.gate import GateBaseline, judge
+from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate
 from tests.unit.reporting import factory
 
 # Bencher Metric Format, as its reference publishes it.
@@ -149,7 +149,7 @@ def test_junit_has_the_elements_that_its_readers_know(rows):
 
 def test_in_junit_a_row_of_a_gate_fails_when_it_got_worse():
     old, new = factory.measurement(), factory.measurement(slowdown=1.5)
-    gate = judge([(new, GateBaseline((old,)))], "main")
+    gate = regression_gate([(new, GateBaseline((old,)))], "main")
     root = ET.fromstring(exports.junit([new], gate))
     (failure,) = root.findall("testsuite/testcase/failure")
     assert "slower than main" in failure.get("message")

@@ -69,7 +69,7 @@ def test_a_perfect_score_on_36_samples_decides_nothing_and_names_the_number_that
 def test_the_same_answers_on_1000_samples_keep_one_point():
     drop = drop_between(all_but({5}, 1_000), all_but({5}, 1_000))
     assert drop.decision(1.0) == "kept"
-    assert describe(drop, 1.0) == "within the 1 allowed"
+    assert describe(drop, 1.0) == "within the limit of 1"
 
 
 def test_one_side_decides_what_the_interval_with_two_leaves_open():
@@ -90,7 +90,7 @@ def test_a_large_drop_is_beyond_doubt():
     drop = drop_between(all_but((), 400), all_but(range(60), 400))
     assert drop.points == pytest.approx(15.0)
     assert drop.decision(1.0) == "broken"
-    assert describe(drop, 1.0) == "more than the 1 allowed"
+    assert describe(drop, 1.0) == "exceeds the limit of 1"
     assert change(drop).startswith("−15.00 points [−")
 
 

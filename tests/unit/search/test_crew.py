@@ -15,7 +15,7 @@ import pytest
 from edgecnn.data import load
 from edgecnn.errors import InputError
 from edgecnn.search import carrier, crew
-from edgecnn.search.crew import Cluster, ClusterError, hired
+from edgecnn.search.crew import Cluster, ClusterError, open_worker_pool
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def cluster():
 
 
 def test_a_local_cluster_is_encrypted_and_runs_what_it_is_given():
-    with hired(Cluster(workers=1)) as found:
+    with open_worker_pool(Cluster(workers=1)) as found:
         assert found.size == 1
         # A task of other versions comes back as a line, not as an exception.
         found.versions = {**found.versions, "keras": "0.0.1"}
@@ -103,7 +103,7 @@ def gone(pid: int) -> bool:
 
 
 def test_what_becomes_of_a_trial_that_is_stopped_killed_or_loses_its_worker():
-    with hired(Cluster(workers=1)) as found:
+    with open_worker_pool(Cluster(workers=1)) as found:
 
         def started(token: str) -> int:
             found.submit(task(token))
@@ -133,7 +133,7 @@ def test_what_becomes_of_a_trial_that_is_stopped_killed_or_loses_its_worker():
 
 
 def test_trials_here_are_halted_while_something_is_measured():
-    with hired(Cluster(workers=1)) as found:
+    with open_worker_pool(Cluster(workers=1)) as found:
         training = task("t")
         training["data"]["sha256"] = load("digits").sha256  # else it is refused, and gone
         found.submit(training)
@@ -145,7 +145,7 @@ def test_trials_here_are_halted_while_something_is_measured():
 
 
 def test_a_trial_that_begins_while_something_is_measured_is_halted_too():
-    with hired(Cluster(workers=1)) as found:
+    with open_worker_pool(Cluster(workers=1)) as found:
         becomes(lambda: found.size == 1)
         with found.paused():
             found.submit(task("t"))
@@ -161,7 +161,7 @@ def test_workers_with_another_edgecnn_are_refused(cluster, tmp_path: Path):
     address = cluster(n_workers=1, preload=[str(preload)])
     with (
         pytest.raises(InputError, match=r"has edgecnn 0\.0\.1, here it is"),
-        hired(Cluster(1, address)),
+        open_worker_pool(Cluster(1, address)),
     ):
         pass
 
@@ -169,13 +169,16 @@ def test_workers_with_another_edgecnn_are_refused(cluster, tmp_path: Path):
 def test_a_cluster_without_workers_is_not_waited_for_for_ever(cluster, monkeypatch):
     monkeypatch.setattr(crew, "WORKERS_SECS", 1.0)
     address = cluster(n_workers=0)
-    with pytest.raises(ClusterError, match="no worker came within 1 s"), hired(Cluster(1, address)):
+    with (
+        pytest.raises(ClusterError, match="no worker came within 1 s"),
+        open_worker_pool(Cluster(1, address)),
+    ):
         pass
 
 
 def test_when_the_last_worker_has_gone_that_is_said(cluster, monkeypatch):
     monkeypatch.setattr(crew, "WORKERS_SECS", 1.0)
-    with hired(Cluster(workers=1)) as found:
+    with open_worker_pool(Cluster(workers=1)) as found:
         found._local.scale(0)
         with pytest.raises(ClusterError, match="no worker has been there for 1 s"):
             wait(found)
@@ -192,7 +195,7 @@ def test_a_scheduler_that_is_not_there_is_a_line():
         port = free.getsockname()[1]
     with (
         pytest.raises(ClusterError, match="does not answer") as refused,
-        hired(Cluster(1, f"tcp://127.0.0.1:{port}")),
+        open_worker_pool(Cluster(1, f"tcp://127.0.0.1:{port}")),
     ):
         pass
     assert refused.value.exit_code == 3
@@ -202,7 +205,10 @@ def test_something_else_that_listens_there_is_a_line():
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_talk, args=(server,), daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(ClusterError, match="does not answer"), hired(Cluster(1, address)):
+        with (
+            pytest.raises(ClusterError, match="does not answer"),
+            open_worker_pool(Cluster(1, address)),
+        ):
             pass
 
 

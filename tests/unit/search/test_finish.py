@@ -12,7 +12,7 @@ from edgecnn import data
 from edgecnn.progress import silent
 from edgecnn.results import Results
 from edgecnn.search import finish
-from edgecnn.search.measuring import Here
+from edgecnn.search.measuring import LocalTarget
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.parameter import parameter
 from edgecnn.search.settings import DataName, SearchSettings
@@ -160,9 +160,11 @@ def test_finalists_of_a_search_that_was_resumed_are_measured_in_rounds_of_their_
 
     calls = []
     monkeypatch.setattr(
-        Here, "_benchmark", lambda self, paths, protocol, out, progress: calls.append(out.exists())
+        LocalTarget,
+        "_benchmark",
+        lambda self, paths, protocol, out, progress: calls.append(out.exists()),
     )
-    here = Here("litert:cpu", 1, None, None)
+    here = LocalTarget("litert:cpu", 1, None, None)
     out = tmp_path / "finalists.json"
     results = measured_together(tmp_path, (1.0, 1.0))
     paths, rows = [], []

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.training.classes import ClassSubject
+from edgecnn.training.classes import ClassificationTask
 from edgecnn.training.config import DetectorTrainingConfig, TrainingConfig, config_for
-from edgecnn.training.detection.boxes import BoxSubject
-from edgecnn.training.sequences.learning import SequenceSubject
+from edgecnn.training.detection.boxes import DetectionTask
+from edgecnn.training.sequences.learning import SequenceTask
 from edgecnn.training.subject import check_config
 
 
@@ -26,14 +26,14 @@ def check(kind, model, **changes):
 @pytest.mark.parametrize(
     ("kind", "model", "changes"),
     [
-        (BoxSubject, "detector_nano", {"augment": "light"}),
-        (BoxSubject, "detector_nano", {"augment": "none"}),
-        (BoxSubject, "detector_nano", {"label_smoothing": 0.1}),
-        (BoxSubject, "detector_nano", {"class_weights": "balanced"}),
-        (BoxSubject, "detector_nano", {"mirror": True}),
-        (BoxSubject, "stop_sign_nano", {"auxiliary_weight": 0.5}),
-        (SequenceSubject, "convs2s", {"class_weights": "balanced"}),
-        (SequenceSubject, "convs2s", {"mirror": False}),
+        (DetectionTask, "detector_nano", {"augment": "light"}),
+        (DetectionTask, "detector_nano", {"augment": "none"}),
+        (DetectionTask, "detector_nano", {"label_smoothing": 0.1}),
+        (DetectionTask, "detector_nano", {"class_weights": "balanced"}),
+        (DetectionTask, "detector_nano", {"mirror": True}),
+        (DetectionTask, "stop_sign_nano", {"auxiliary_weight": 0.5}),
+        (SequenceTask, "convs2s", {"class_weights": "balanced"}),
+        (SequenceTask, "convs2s", {"mirror": False}),
     ],
 )
 def test_a_setting_without_effect_is_refused(kind, model, changes):
@@ -43,16 +43,16 @@ def test_a_setting_without_effect_is_refused(kind, model, changes):
 
 
 def test_the_networks_own_value_and_other_settings_are_taken():
-    check(BoxSubject, "detector_nano", augment="standard", batch_size=4)
-    check(SequenceSubject, "convs2s", augment="strong", label_smoothing=0.2)
+    check(DetectionTask, "detector_nano", augment="standard", batch_size=4)
+    check(SequenceTask, "convs2s", augment="strong", label_smoothing=0.2)
 
 
 @pytest.mark.parametrize("config", [TrainingConfig(), DetectorTrainingConfig()])
 def test_a_whole_configuration_that_chooses_nothing_is_taken(config):
-    check_config(subject_of(BoxSubject.unused), "detector_nano", config, ())
+    check_config(subject_of(DetectionTask.unused), "detector_nano", config, ())
     with pytest.raises(InputError, match="no use of mirror"):
         check_config(
-            subject_of(BoxSubject.unused), "detector_nano", replace(config, mirror=True), ()
+            subject_of(DetectionTask.unused), "detector_nano", replace(config, mirror=True), ()
         )
 
 
@@ -70,4 +70,4 @@ def test_only_images_are_mirrored_and_only_some_networks_have_auxiliary_heads(
     if modality == "signal":
         hints = {"scale": 1 / 255}
         digits = replace(digits, modality="signal", sample_shape=(64, 1), preprocessing_hints=hints)
-    assert ClassSubject(model, digits).unused == unused
+    assert ClassificationTask(model, digits).unused == unused

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from edgecnn.vision.explain import lay_heat_over, with_evidence
-from edgecnn.vision.overlay import FOUND, Hud, draw
+from edgecnn.vision.overlay import FOUND, StatusPanel, draw
 from edgecnn.vision.pipeline import Evidence, StageTime
 from edgecnn.vision.pipeline.evidence import redness
 from edgecnn.vision.tracking import Track
 
 STAGES = {"infer": StageTime(4.2, None, 40), "draw": StageTime(1.0, 2.0, 200)}
-HUD = Hud(29.7, "stop_sign_small", "litert:cpu", "int8", 3, STAGES, recording=True, paused=True,
-          notices=("saved …", ""))  # fmt: skip
+HUD = StatusPanel(
+    29.7, "stop_sign_small", "litert:cpu", "int8", 3, STAGES, recording=True, paused=True,
+    notices=("saved …", ""),
+)  # fmt: skip
 
 
 def track(*xyxy, seen=True):

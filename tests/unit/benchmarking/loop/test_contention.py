@@ -8,10 +8,16 @@ import time
 
 import pytest
 
-from edgecnn.benchmarking.loop.contention import Best, Probe, Watch, judged, waited_ns
+from edgecnn.benchmarking.loop.contention import (
+    ContentionProbe,
+    Probe,
+    UndisturbedTimes,
+    judged,
+    waited_ns,
+)
 from edgecnn.results import Block
 
-BEST = Best(100_000.0, 300_000.0)
+BEST = UndisturbedTimes(100_000.0, 300_000.0)
 
 
 @pytest.mark.parametrize(
@@ -31,17 +37,17 @@ def test_a_block_is_undisturbed_when_both_looks_were(block: Block, quiet: bool):
 def test_the_best_is_what_few_looks_undercut():
     """A core reaches a higher clock for moments: the least look is not the machine's best."""
     probes = [(80_000, 290_000)] + [(100_000 + i, 300_000) for i in range(99)]
-    assert Best.of(probes).reference_ns == pytest.approx(100_000, rel=0.001)
+    assert UndisturbedTimes.of(probes).reference_ns == pytest.approx(100_000, rel=0.001)
 
 
 def test_looks_of_other_processes_tell_that_this_one_began_disturbed():
-    watch = Watch(probes=[(1_000, 1_000)] * 50)  # far faster than any machine
+    watch = ContentionProbe(probes=[(1_000, 1_000)] * 50)  # far faster than any machine
     before, after = watch.probe(), watch.probe()
     assert not watch.block(0, 1, before, after).quiet
 
 
 def test_a_watch_without_looks_of_others_knows_its_own():
-    watch = Watch()
+    watch = ContentionProbe()
     slow = watch.best.reference_ns * 2
     disturbed = Probe(10**9, int(slow), int(watch.best.memory_ns), 0)
     calm = Probe(0, int(watch.best.reference_ns), int(watch.best.memory_ns), 0)
@@ -50,7 +56,7 @@ def test_a_watch_without_looks_of_others_knows_its_own():
 
 def test_kernels_run_on_every_core_that_several_threads_use():
     allowed = os.sched_getaffinity(0)
-    watch = Watch(threads=2)
+    watch = ContentionProbe(threads=2)
     watch.probe()
     assert os.sched_getaffinity(0) == allowed
     assert watch._cores == sorted(allowed)[:8]

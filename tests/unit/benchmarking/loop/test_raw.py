@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from edgecnn.benchmarking.loop import raw
-from edgecnn.benchmarking.loop.raw import RawSamples, write_raw
+from edgecnn.benchmarking.loop.raw import EncodedSamples, write_raw
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles
 from edgecnn.preprocessing import ImagePreprocessing
@@ -58,4 +58,4 @@ def test_it_survives_json(tmp_path: Path):
         "files": [],
         "preprocessing": dict(written.preprocessing),
     }
-    assert RawSamples.from_dict(values) == written
+    assert EncodedSamples.from_dict(values) == written

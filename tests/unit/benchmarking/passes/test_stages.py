@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.benchmarking.loop.raw import RawSamples, write_raw
+from edgecnn.benchmarking.loop.raw import EncodedSamples, write_raw
 from edgecnn.benchmarking.passes import make, stages
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles
@@ -59,7 +59,7 @@ def brief(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> RawSamples:
+def images(tmp_path: Path) -> EncodedSamples:
     rng = np.random.default_rng(0)
     paths = []
     for number in range(5):
@@ -70,25 +70,25 @@ def images(tmp_path: Path) -> RawSamples:
     return write_raw(split, PREPROCESSING, tmp_path / "raw")
 
 
-def context(session: Session, raw: RawSamples | None) -> SimpleNamespace:
+def context(session: Session, raw: EncodedSamples | None) -> SimpleNamespace:
     return SimpleNamespace(session=session, raw=raw, options=RuntimeOptions(), deadline=inf)
 
 
-def test_every_stage_is_timed_on_at_least_sixty_four_inferences(images: RawSamples):
+def test_every_stage_is_timed_on_at_least_sixty_four_inferences(images: EncodedSamples):
     times = stages.find(context(Adder(), images))["times_ns"]
     assert set(times) == {"decode", "preprocess", "infer", "postprocess", "end_to_end"}
     assert {len(values) for values in times.values()} == {64}
     assert all(min(values) > 0 for values in times.values())
 
 
-def test_end_to_end_is_the_sum_of_the_stages_of_each_sample(images: RawSamples):
+def test_end_to_end_is_the_sum_of_the_stages_of_each_sample(images: EncodedSamples):
     times = stages.find(context(Adder(), images))["times_ns"]
     parts = np.sum([times[name] for name in stages.STAGES], axis=0)
     assert times["end_to_end"] == parts.tolist()
 
 
-def test_samples_that_were_never_encoded_have_no_decode_stage(images: RawSamples):
-    found = stages.find(context(Adder(), RawSamples(images.arrays, (), images.preprocessing)))
+def test_samples_that_were_never_encoded_have_no_decode_stage(images: EncodedSamples):
+    found = stages.find(context(Adder(), EncodedSamples(images.arrays, (), images.preprocessing)))
     times = found["times_ns"]
     assert times["decode"] is None
     assert "not encoded files" in found["absent"]["decode"]
@@ -96,7 +96,7 @@ def test_samples_that_were_never_encoded_have_no_decode_stage(images: RawSamples
     assert times["end_to_end"] == parts.tolist()
 
 
-def test_a_worker_without_a_decoder_says_so(images: RawSamples, monkeypatch):
+def test_a_worker_without_a_decoder_says_so(images: EncodedSamples, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = stages.find(context(Adder(), images))
     assert found["times_ns"]["decode"] is None
@@ -104,7 +104,7 @@ def test_a_worker_without_a_decoder_says_so(images: RawSamples, monkeypatch):
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_every_new_sample_reaches_the_model(images: RawSamples, copies: bool):
+def test_every_new_sample_reaches_the_model(images: EncodedSamples, copies: bool):
     session = Adder(copies=copies)
     found = stages.find(context(session, images))
     assert found["input"] == ("bound again each time" if copies else "bound once")
@@ -124,7 +124,7 @@ def test_synthetic_inputs_have_no_stages():
     }
 
 
-def test_a_row_tells_percentiles_apart_from_its_latency(images: RawSamples):
+def test_a_row_tells_percentiles_apart_from_its_latency(images: EncodedSamples):
     found = stages.find(context(Adder(), images))
     run = Run(1, 1, (1,), (5_000_000,) * 64, passes={"stages": found})
     row = Measurement(ArtifactRecord("m", "tflite", "", "", 0), "litert", "cpu", runs=(run,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.conversion.verification.gate import judge
+from edgecnn.conversion.verification.gate import accuracy_gate
 from edgecnn.evaluation.class_scorer import ClassScorer
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import ScoringContext
@@ -19,7 +19,7 @@ GOOD = np.eye(CLASSES)[TRUTH] + RNG.uniform(0, 0.3, (N, CLASSES))
 
 def judged(reference: np.ndarray, outputs: np.ndarray, *, labels: bool = True, **more):
     accuracies = (SCORER.accuracy([reference]), SCORER.accuracy([outputs])) if labels else ()
-    return judge(parity([reference], [outputs]), *accuracies, **more)
+    return accuracy_gate(parity([reference], [outputs]), *accuracies, **more)
 
 
 def test_a_faithful_file_passes():
@@ -75,7 +75,7 @@ def test_below_ten_decibels_nothing_passes():
 
 def test_a_lost_part_does_not_pass_without_an_accuracy():
     head = np.concatenate([RNG.uniform(0, 640, (20, 9, 4)), RNG.random((20, 9, 1))], axis=-1)
-    found = judge(parity([head], [np.rint(head / 2.5) * 2.5]))
+    found = accuracy_gate(parity([head], [np.rint(head / 2.5) * 2.5]))
     assert not found.passed
     assert "channel 4" in found.reason
 
@@ -86,4 +86,4 @@ def test_a_drop_fails_with_its_numbers():
     found = judged(GOOD, worse)
     assert not found.passed
     assert not found.undecided
-    assert "90.00% after 100.00%" in found.reason
+    assert "90.00%, parent 100.00%" in found.reason

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.reporting.comparison import rendering as comparison
-from edgecnn.reporting.comparison.compare import accuracy_change, compare, judge
+from edgecnn.reporting.comparison.compare import accuracy_change, classify_ratio, compare
 from edgecnn.results import Accuracy, Block, Load
 from edgecnn.statistics.ratios import Ratio
 from edgecnn.statistics.samples import wilson_interval
@@ -42,11 +42,11 @@ def test_a_large_change_is_found_in_every_row(results, slowdown, outcome):
     ],
 )
 def test_a_change_counts_when_it_is_sure_and_large_enough(value, error, outcome):
-    assert judge(Ratio(value, error, degrees=8), 0.03) == outcome
+    assert classify_ratio(Ratio(value, error, degrees=8), 0.03) == outcome
 
 
 def test_nothing_is_decided_without_an_interval():
-    assert judge(None, 0.03) == "undecided"
+    assert classify_ratio(None, 0.03) == "undecided"
 
 
 def single(results, *, verdict="VALID", slowdown=1.0):

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.reporting.comparison import gate
-from edgecnn.reporting.comparison.gate import GateBaseline, judge
+from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate
 from tests.unit.reporting import factory
 from tests.unit.store import made_up
 
@@ -28,7 +28,7 @@ def test_unchanged_code_fails_in_one_of_a_hundred_gates_at_most(sessions):
     failed = 0
     for trial in range(100):
         base = GateBaseline(stored(sessions, first=1_000 * trial))
-        failed += judge([(row(1_000 * trial + 999), base)], "main").failed
+        failed += regression_gate([(row(1_000 * trial + 999), base)], "main").failed
     assert failed <= 1
 
 
@@ -42,7 +42,7 @@ def test_a_gate_over_many_rows_fails_no_more_often():
             )
             for number in range(10)
         ]
-        failed += judge(pairs, "main").failed
+        failed += regression_gate(pairs, "main").failed
     assert failed <= 1
 
 
@@ -50,9 +50,9 @@ def test_the_slowdown_that_a_row_would_show_is_shown_in_95_of_100():
     found = 0
     for trial in range(50):
         base = GateBaseline(stored(12, first=1_000 * trial))
-        honest = judge([(row(1_000 * trial + 998), base)], "main").rows[0]
+        honest = regression_gate([(row(1_000 * trial + 998), base)], "main").rows[0]
         slower = row(1_000 * trial + 999, honest.detectable)
-        found += judge([(slower, base)], "main").failed
+        found += regression_gate([(slower, base)], "main").failed
     assert found >= 45
 
 
@@ -81,15 +81,15 @@ def test_beside_its_baseline_three_percent_are_found_and_nothing_else():
     found = alarms = 0
     for seed in range(100):
         old, new = beside(1.03, seed)
-        found += judge([(new, GateBaseline(remeasured=old))], "main").failed
+        found += regression_gate([(new, GateBaseline(remeasured=old))], "main").failed
         old, new = beside(1.0, 1_000 + seed)
-        alarms += judge([(new, GateBaseline(remeasured=old))], "main").failed
+        alarms += regression_gate([(new, GateBaseline(remeasured=old))], "main").failed
     assert found >= 95
     assert alarms <= 1
 
 
 def test_a_slowdown_is_a_sentence_with_its_interval_and_what_it_was_held_against():
-    found = judge([(row(99, 1.2), GateBaseline(stored(6)))], "main")
+    found = regression_gate([(row(99, 1.2), GateBaseline(stored(6)))], "main")
     assert found.failed
     said = gate.sentence(found.rows[0], "main")
     assert said.startswith("net0.float32.tflite on litert:cpu ×1 is ")
@@ -101,8 +101,8 @@ def test_a_slowdown_is_a_sentence_with_its_interval_and_what_it_was_held_against
 def test_a_sure_slowdown_below_the_threshold_passes():
     base = GateBaseline(tuple(row(seed, session_spread=0.0) for seed in range(30)))
     slower = row(99, 1.06, session_spread=0.0)
-    assert judge([(slower, base)], "main").failed
-    found = judge([(slower, base)], "main", threshold=0.10)
+    assert regression_gate([(slower, base)], "main").failed
+    found = regression_gate([(slower, base)], "main", threshold=0.10)
     assert not found.failed
     assert found.rows[0].detectable > 1.10  # less than the threshold is never called slower
 
@@ -110,7 +110,7 @@ def test_a_sure_slowdown_below_the_threshold_passes():
 def test_accuracy_that_fell_fails_whatever_the_speed():
     base = replace(row(1), accuracy=factory.answered(355))
     worse = replace(row(2), accuracy=factory.answered(300))
-    (judged,) = judge([(worse, GateBaseline((base,)))], "main").rows
+    (judged,) = regression_gate([(worse, GateBaseline((base,)))], "main").rows
     assert judged.outcome == "less accurate"
     assert "points less accurate than main" in gate.sentence(judged, "main")
 
@@ -124,13 +124,13 @@ def test_accuracy_that_fell_fails_whatever_the_speed():
 )
 def test_what_worked_and_does_not_any_more_fails(changes):
     broken = replace(row(9), **changes)
-    found = judge([(broken, GateBaseline(stored(3)))], "main")
+    found = regression_gate([(broken, GateBaseline(stored(3)))], "main")
     assert found.failed
     assert "does not any more" in gate.sentence(found.rows[0], "main")
 
 
 def test_a_new_configuration_fails_nothing():
-    found = judge(
+    found = regression_gate(
         [(row(1), GateBaseline(why="nothing of this configuration is stored as main"))], "main"
     )
     assert not found.failed
@@ -139,7 +139,7 @@ def test_a_new_configuration_fails_nothing():
 
 def test_one_process_decides_nothing():
     single = row(1, 3.0, processes=1)
-    (judged,) = judge([(single, GateBaseline(stored(5)))], "main").rows
+    (judged,) = regression_gate([(single, GateBaseline(stored(5)))], "main").rows
     assert judged.outcome == "undecided"
     assert "3 are needed" in gate.sentence(judged, "main")
 
@@ -147,7 +147,7 @@ def test_one_process_decides_nothing():
 def test_two_sessions_that_agree_by_chance_do_not_make_a_third_a_regression():
     same = row(5, session_spread=0.0)
     base = GateBaseline((same, same))
-    (judged,) = judge([(row(6, 1.012, session_spread=0.0), base)], "main").rows
+    (judged,) = regression_gate([(row(6, 1.012, session_spread=0.0), base)], "main").rows
     assert judged.outcome in ("undecided", "same")
 
 
@@ -158,17 +158,19 @@ def test_a_row_that_never_was_undisturbed_decides_nothing():
         replace(run, blocks=tuple(replace(block, quiet=False) for block in run.blocks))
         for run in noisy.runs
     )
-    (judged,) = judge([(replace(noisy, runs=runs), GateBaseline((quiet,) * 3))], "main").rows
+    (judged,) = regression_gate(
+        [(replace(noisy, runs=runs), GateBaseline((quiet,) * 3))], "main"
+    ).rows
     assert judged.outcome == "undecided"
     assert "neighbor" in judged.why
 
 
 def test_a_threshold_that_is_none_is_refused():
     with pytest.raises(InputError, match="between 0 and 1"):
-        judge([], "main", threshold=1.5)
+        regression_gate([], "main", threshold=1.5)
 
 
 def test_the_markdown_is_harmless_whatever_the_names(hostile):
     pairs = [(each, GateBaseline((each,))) for each in hostile.measurements]
-    text = gate.markdown(judge(pairs, "main"))
+    text = gate.markdown(regression_gate(pairs, "main"))
     assert not re.search(r"(?<!\\)<(script|img|svg)", text)

@@ -118,7 +118,7 @@ def test_a_frame_without_more_pixels_than_the_input_is_looked_at_once():
 @pytest.mark.parametrize(("shape", "windows"), [((720, 1280, 3), 2), ((288, 512, 3), 0)])
 def test_the_most_that_a_frame_can_cost_has_all_its_windows(shape, windows):
     second = looking()
-    second.look_most(np.zeros(shape, np.uint8))  # in which nothing is in doubt
+    second.run_worst_case(np.zeros(shape, np.uint8))  # in which nothing is in doubt
     assert second.first.calls == [shape[:2]]
     assert second.closer.calls == [(256, 256)] * windows
     assert second.looked == 0

@@ -13,7 +13,7 @@ from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
 from edgecnn.vision.detectors.second_look import SecondLook
 from edgecnn.vision.detectors.size_choice import choose_size
-from edgecnn.vision.live import Live, LiveSettings
+from edgecnn.vision.live import LiveRun, LiveSettings
 from edgecnn.vision.pipeline import DetectorSpec
 from edgecnn.vision.sources import Source, parse_source
 from edgecnn.vision.sources.capture import Patience
@@ -64,7 +64,7 @@ def test_a_source_that_does_not_answer_is_waited_for_as_long_as_in_the_run(tmp_p
     )
     try:
         with pytest.raises(InputError, match=r"no answer for 0\.3 s"):
-            Live(settings, lambda _line: None).run()
+            LiveRun(settings, lambda _line: None).run()
     finally:
         somebody.cancel()
         os.close(os.open(silent, os.O_RDWR))
