@@ -128,7 +128,9 @@ class BoardTarget:
 
         (board,) = inventory.choose([self.board])
         words = ("--runtimes", self.runtime, "--threads", str(self.threads))
-        job = BoardJob({digest_of(path)[0]: path for path in paths}, (*words, *command_words(protocol)))
+        job = BoardJob(
+            {digest_of(path)[0]: path for path in paths}, (*words, *command_words(protocol))
+        )
         out.unlink(missing_ok=True)  # of other finalists, before the search was resumed
         queue = Queue.open()
         try:

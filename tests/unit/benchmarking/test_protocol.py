@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
-from edgecnn.benchmarking.protocol import PROFILES, resolve
+from edgecnn.benchmarking.protocol import PROFILES, Protocol, command_words, resolve
+from edgecnn.cli import options
 from edgecnn.errors import InputError
+from edgecnn.search.settings import SearchSettings
 from edgecnn.statistics.samples import minimum_samples
 
 
@@ -73,3 +76,32 @@ def test_an_unknown_profile_offers_the_nearest():
     with pytest.raises(InputError) as failure:
         resolve("rigourous")
     assert "did you mean 'rigorous'" in failure.value.hint
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        *PROFILES.values(),
+        resolve("quick", processes=3),
+        resolve("quick", processes=8, max_secs=16),
+        resolve("default", min_secs=1 / 3, min_runs=30_000),
+        resolve("default", max_secs=0.2),
+        SearchSettings.protocol,
+        SearchSettings.final_protocol,
+    ],
+)
+def test_a_protocol_is_said_in_the_words_of_the_command_line(protocol: Protocol):
+    assert of_words(command_words(protocol)) == protocol
+
+
+def of_words(words: tuple[str, ...]) -> Protocol:
+    """As `edgecnn benchmark` reads its options."""
+    found: list[Protocol] = []
+
+    @click.command()
+    @options.protocol(default="default")
+    def command(protocol: Protocol, threads: tuple[int, ...]) -> None:  # noqa: ARG001
+        found.append(protocol)
+
+    command.main(list(words), standalone_mode=False)
+    return found[0]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from edgecnn import data
+from edgecnn.manifest import Artifact, Manifest
 from edgecnn.progress import silent
 from edgecnn.results import Results
 from edgecnn.search import finish
-from edgecnn.search.measuring import LocalTarget
+from edgecnn.search.measuring import LocalTarget, MeasuringError
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.parameter import parameter
 from edgecnn.search.settings import DataName, SearchSettings
@@ -199,3 +200,64 @@ def test_a_winner_is_trained_for_as_long_as_is_said_whatever_its_batch_size(tmp_
     with pytest.raises(StoppedError):
         finish._files_of(replace(FINALISTS[1], parameters={"batch_size": 16}), job)
     assert epochs == [job.final_epochs]
+
+
+class Board:
+    """A target that gives the rows it was made with, or the error."""
+
+    name = "litert:cpu on pi"
+
+    def __init__(self, *rows, error=None):
+        self.rows, self.error = rows, error
+
+    def compare(self, paths, out, pause, progress):
+        if self.error is not None:
+            raise self.error
+        return Results(self.rows)
+
+
+def no_row(**more):
+    return replace(factory.measurement(), runs=(), **more)
+
+
+@pytest.mark.parametrize(
+    ("board", "why"),
+    [
+        (
+            Board(no_row(status="unsupported", error="no driver", verdict=None)),
+            "unsupported: no driver",
+        ),
+        (Board(no_row(status="ok")), "it has no samples"),
+        (Board(), "nothing was measured"),
+        (Board(error=MeasuringError("no runtime", hint="install one")), "no runtime (install one)"),
+    ],
+)
+def test_where_the_board_has_no_latency_of_the_winner_none_is_given_and_why(
+    tmp_path, monkeypatch, board, why
+):
+    here = factory.measurement()
+    assert here.latency is not None
+    monkeypatch.setattr(
+        "edgecnn.benchmarking.benchmark.benchmark", lambda *_, **__: Results((here,))
+    )
+    settings = SearchSettings("lenet5", DataName("digits"), on="pi")
+    job = finish.SearchTask(settings, SPACE, data.load("digits"), tmp_path, board, silent)
+    artifact = Artifact(tmp_path / "m.tflite", Manifest(), here.artifact.sha256, 1)
+    winner = finish._tested(FINALISTS[1], artifact, tmp_path / "m.keras", job)
+    assert (winner.latency_ms, winner.unmeasured) == (None, why)
+    outcome = SearchOutcome(settings, SPACE, board.name, tuple(FINALISTS), winner=winner)
+    assert f"its file has no latency on litert:cpu on pi: {why}" in outcome.sentences
+    assert outcome.to_dict()["winner"]["unmeasured"] == why
+
+
+def test_the_latency_of_the_winner_is_the_board_s(tmp_path, monkeypatch):
+    here, there = factory.measurement(), factory.measurement(slowdown=3.0)
+    monkeypatch.setattr(
+        "edgecnn.benchmarking.benchmark.benchmark", lambda *_, **__: Results((here,))
+    )
+    settings = SearchSettings("lenet5", DataName("digits"), on="pi")
+    job = finish.SearchTask(settings, SPACE, data.load("digits"), tmp_path, Board(there), silent)
+    artifact = Artifact(tmp_path / "m.tflite", Manifest(), here.artifact.sha256, 1)
+    winner = finish._tested(FINALISTS[1], artifact, tmp_path / "m.keras", job)
+    assert winner.latency_ms == there.latency.p50
+    assert winner.unmeasured == ""
