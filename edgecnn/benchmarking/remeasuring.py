@@ -17,11 +17,10 @@ from edgecnn.benchmarking.environments import versions
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.check import digest_of
+from edgecnn.formats.kinds import known_suffixes
 from edgecnn.progress import Progress, silent
 from edgecnn.records import read_record
 from edgecnn.results import Measurement, Results
-
-MODEL_SUFFIXES = frozenset((".tflite", ".onnx", ".keras"))
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,9 @@ def find_files(folders: Iterable[Path], results: Results) -> dict[str, Path]:
         if not folder.is_dir():
             raise InputError(f"no folder: {folder}", hint="pass the folder of the baseline's files")
         candidates += sorted(folder.rglob("*"))
+    endings = known_suffixes()
     for path in candidates:
-        if path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
+        if path.suffix.lower() in endings and path.is_file():
             try:
                 files.setdefault(digest_of(path)[0], path)
             except EdgeCNNError:
@@ -85,8 +85,10 @@ def remeasure(
     rows = {(row.artifact.sha256, row.runtime): row for row in results.measurements}
     first = rows.get((before.artifact.sha256, str(names[0])))
     second = rows.get((after.artifact.sha256, after.runtime))
-    if first is None or second is None or first.status != "ok":
-        return RemeasuredPair(why="the baseline does not run here any more")
+    for which, row in (("baseline", first), ("new file", second)):
+        if row is None or row.status != "ok":
+            reason = f": {row.unusable_reason}" if row is not None else ""
+            return RemeasuredPair(why=f"the {which} does not run here any more{reason}")
     return RemeasuredPair(first, second)
 
 

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.loop.contention import ContentionProbe
 from edgecnn.benchmarking.loop.queueing import QUANTILE, arrivals, attempts, highest_rate
-from edgecnn.benchmarking.loop.steady import (
+from edgecnn.benchmarking.loop.timed_loop import (
     Invocation,
     enough,
     measure,
@@ -179,7 +179,9 @@ def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
         running = [pool.submit(worker.work, stop) for worker in workers]
         while wait(running, POLL_SECS).not_done:
             elapsed = (time.perf_counter_ns() - began) / 1e9
-            if elapsed >= protocol.max_secs or enough(_joined(workers).size, elapsed, protocol):
+            if elapsed >= protocol.max_secs or enough(
+                sum(worker.done for worker in workers), elapsed, protocol
+            ):
                 stop.set()
         for future in running:
             future.result()

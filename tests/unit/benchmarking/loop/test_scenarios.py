@@ -100,6 +100,19 @@ def test_queries_take_distinct_samples_in_turn():
     assert [index for index, _ in model.calls[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
+def test_samples_are_not_copied_while_streams_infer(monkeypatch):
+    joined, copies = scenarios._joined, []
+
+    def copy(workers):
+        copies.append(joined(workers))
+        return copies[-1]
+
+    monkeypatch.setattr(scenarios, "POLL_SECS", 0.001)
+    monkeypatch.setattr(scenarios, "_joined", copy)
+    scenarios.run([Model().invocations(), Model().invocations()], Load("offline", streams=2), BRIEF)
+    assert len(copies) == 1
+
+
 def test_offline_keeps_every_stream_busy_and_counts_every_sample():
     models = [Model(), Model()]
     load = Load("offline", streams=2)
