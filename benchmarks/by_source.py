@@ -31,7 +31,7 @@ from sign_sizes import recall_by_pixels
 from edgecnn.data import load
 from edgecnn.data.boxes.base import BoxedFile, split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
-from edgecnn.data.seen import overlap_mask
+from edgecnn.data.splitting.training_overlap import overlap_mask
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.nms import iou
 from edgecnn.evaluation.detection import evaluate_detections

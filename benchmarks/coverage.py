@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import networks
 
-from edgecnn.reporting.comparison.compare import compare
+from edgecnn.analysis.compare import compare
 from edgecnn.results import Measurement, Results
 from edgecnn.statistics.ratios import paired
 

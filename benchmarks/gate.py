@@ -25,7 +25,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate  # noqa: E402
+from edgecnn.analysis.gate import GateBaseline, regression_gate  # noqa: E402
 from edgecnn.results import Measurement, Results  # noqa: E402
 
 KEPT = HERE.parent / "runs" / "benchmarks" / "coverage"

@@ -34,7 +34,7 @@ from edgecnn.files import write_text_atomically
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
-from edgecnn.training.batches import MAX_CACHED_BYTES, Tensors, training_batches
+from edgecnn.training.classification.batches import MAX_CACHED_BYTES, Tensors, training_batches
 from edgecnn.training.config import config_for
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 

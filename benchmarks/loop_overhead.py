@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from networks import RESULTS
 
-from edgecnn.benchmarking.loop import steady
+from edgecnn.benchmarking.loop import timed_loop as steady
 from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import PROFILES
 

@@ -13,7 +13,7 @@ import optimize_networks as networks
 
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.optimization.parts import DataParts, divide
+from edgecnn.optimization.data_split import DataParts, divide
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parent / "runs" / "benchmarks" / "optimize"

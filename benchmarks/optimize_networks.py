@@ -12,7 +12,7 @@ import numpy as np
 from edgecnn import data as sources
 from edgecnn import training
 from edgecnn.data.base import Dataset
-from edgecnn.data.set_apart import subset
+from edgecnn.data.splitting.calibration_holdout import subset
 from edgecnn.manifest import Manifest, read_sidecar, sha256_of, write_manifest
 from edgecnn.vision.detectors.detector import ASSETS
 

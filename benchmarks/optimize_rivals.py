@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.conversion.running.inference import predict
+from edgecnn.conversion.inference.run import predict
 from edgecnn.conversion.verification.verify import load_session
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Artifact
+from edgecnn.optimization.data_split import DataParts
 from edgecnn.optimization.drops import DropEstimator
 from edgecnn.optimization.goal import CONFIDENCE
-from edgecnn.optimization.parts import DataParts
 from edgecnn.runtimes.tensors import to_model
 
 CALIBRATION = 256

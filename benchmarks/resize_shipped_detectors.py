@@ -20,7 +20,7 @@ import numpy as np
 
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.verification.verify import load_session
-from edgecnn.data.seen import without_sample_digests
+from edgecnn.data.splitting.training_overlap import without_sample_digests
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import read_signature

@@ -195,7 +195,7 @@ def _compiled_model(model: Path, threads: int, secs: float) -> dict[str, float]:
     import numpy as np
     from ai_edge_litert.tools import benchmark_litert_model as tool
 
-    from edgecnn.benchmarking.loop.steady import measure, warm_up
+    from edgecnn.benchmarking.loop.timed_loop import measure, warm_up
     from edgecnn.benchmarking.protocol import Protocol
 
     compiled, accelerator, _, _, options, cpu = tool._import_litert()  # noqa: SLF001

@@ -35,18 +35,18 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from edgecnn import data as sources  # noqa: E402
+from edgecnn.analysis.pairing import compare_rows  # noqa: E402
 from edgecnn.benchmarking.benchmark import benchmark  # noqa: E402
 from edgecnn.benchmarking.machine.description import capture  # noqa: E402
 from edgecnn.benchmarking.protocol import resolve  # noqa: E402
 from edgecnn.conversion.convert import convert_one  # noqa: E402
 from edgecnn.data.base import Dataset  # noqa: E402
 from edgecnn.embedded_manifest import load_artifact  # noqa: E402
-from edgecnn.reporting.comparison.pairing import compare_rows  # noqa: E402
 from edgecnn.results.accuracy_drop import answers  # noqa: E402
-from edgecnn.search.crew import Cluster  # noqa: E402
 from edgecnn.search.search import search  # noqa: E402
 from edgecnn.search.settings import DataName, SearchSettings  # noqa: E402
 from edgecnn.search.space import space_for  # noqa: E402
+from edgecnn.search.worker_pool import Cluster  # noqa: E402
 from edgecnn.statistics.proportions import paired_difference  # noqa: E402
 from edgecnn.training import train  # noqa: E402
 

@@ -32,8 +32,8 @@ from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.data import load
 from edgecnn.data.base import Dataset
 from edgecnn.data.boxes.base import BoxedFile
-from edgecnn.data.held_out import with_splits
 from edgecnn.data.sources.detection import DetectionDataset, split_of_files
+from edgecnn.data.splitting.held_out import with_splits
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest

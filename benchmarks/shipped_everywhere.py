@@ -30,7 +30,7 @@ from edgecnn.benchmarking.protocol import resolve
 from edgecnn.conversion.convert import convert
 from edgecnn.data import load
 from edgecnn.data.base import Dataset
-from edgecnn.data.set_apart import subset
+from edgecnn.data.splitting.calibration_holdout import subset
 from edgecnn.evaluation.box_scorer import LOWEST_SCORE
 from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.registry import require

@@ -3,7 +3,7 @@
 `edgecnn.vision.detectors.shrink.fit` against OpenCV's INTER_AREA, taking turns, in one thread, on
 drawn street scenes; `apart` is the mean distance to `edgecnn.preprocessing` in gray levels. And a
 photo of 12 megapixels, JPEG: decoded in full and then fitted, against decoded no larger than is
-needed (`edgecnn.vision.detectors.reduced`) and fitted from there.
+needed (`edgecnn.vision.sources.reduced_jpeg`) and fitted from there.
 
     python benchmarks/shrinking.py
 """
@@ -22,8 +22,8 @@ import numpy as np
 
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.preprocessing.resample import resize
-from edgecnn.vision.detectors.reduced import reduction
 from edgecnn.vision.detectors.shrink import fit
+from edgecnn.vision.sources.reduced_jpeg import reduction
 
 REPORT = Path(__file__).parent / "results" / "shrinking.json"
 PHOTOS = REPORT.with_name("reduced_photos.json")

@@ -47,7 +47,7 @@ from edgecnn.runtimes.sequences import SequenceSession
 from edgecnn.sequences.search import Decoding, padded
 from edgecnn.training import train
 from edgecnn.training.config import config_for
-from edgecnn.training.sequences.learning import SequenceTask
+from edgecnn.training.sequences.task import SequenceTask
 
 RESULTS = Path(__file__).parent / "results"
 TARGETS = (

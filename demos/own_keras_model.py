@@ -20,10 +20,10 @@ import keras
 import numpy as np
 
 import edgecnn
+from edgecnn.analysis import answer
+from edgecnn.analysis.rows import collect
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.optimization.bundles.bundle import write_bundle
-from edgecnn.reporting import answer
-from edgecnn.reporting.rows import collect
 
 OUT = Path("runs/own_keras_model")
 OUT.mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,13 @@ from typing import Any
 from edgecnn import data, reporting
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.conclusion import require_a_measurement
-from edgecnn.benchmarking.continuing import check_previous
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
+from edgecnn.benchmarking.resuming import check_previous
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.base import Dataset
-from edgecnn.data.held_out import as_trained
+from edgecnn.data.splitting.held_out import as_trained
 from edgecnn.deprecation import old_names
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
@@ -35,7 +35,7 @@ from edgecnn.optimization.bundles.runner import ABOUT
 from edgecnn.optimization.bundles.shipping import ship
 from edgecnn.optimization.measured import answer
 from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, TimedCandidate
-from edgecnn.optimization.words import MAY_BE_FASTEST
+from edgecnn.optimization.outcome_text import MAY_BE_FASTEST
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.results import ArtifactRecord, Measurement, Results

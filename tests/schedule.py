@@ -59,7 +59,7 @@ LONGEST = (
     "e2e/test_interruption.py",
     "e2e/test_models_command.py",
     "unit/feeding/test_keras_models.py",
-    "unit/search/test_crew.py",
+    "unit/search/test_worker_pool.py",
     "unit/formats/test_hostile_files.py",
     "integration/benchmarking/test_worker_process.py",
 )

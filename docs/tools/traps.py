@@ -37,8 +37,8 @@ def cards() -> str:
 
 def verdict_of(says: str) -> str:
     """The class of what a row says: invalid, noisy, unsupported, refused, avoided or said."""
-    found = re.match(r"(INVALID|NOISY|unsupported|refused|does not happen)", says)
-    words = {"does not happen": "avoided"}
+    found = re.match(r"(INVALID|NOISY|unsupported|refused|prevented)", says)
+    words = {"prevented": "avoided"}
     return words.get(found[1], found[1].lower()) if found else "said"
 
 

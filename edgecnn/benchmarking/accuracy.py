@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.loop.worker_outputs import output_paths
 from edgecnn.data.base import Dataset
-from edgecnn.data.seen import TrainingOverlap
+from edgecnn.data.splitting.training_overlap import TrainingOverlap
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer

@@ -10,7 +10,7 @@ from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.data.base import Dataset
-from edgecnn.data.set_apart import set_apart, without_calibration
+from edgecnn.data.splitting.calibration_holdout import set_apart, without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact

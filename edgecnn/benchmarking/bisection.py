@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from edgecnn.analysis.compare import accuracy_change
+from edgecnn.analysis.gate import GateBaseline, effect_of
 from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
 from edgecnn.benchmarking.environments import installer, versions
 from edgecnn.benchmarking.environments import isolated as environments
@@ -21,8 +23,6 @@ from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
 from edgecnn.progress import Progress, silent
-from edgecnn.reporting.comparison.compare import accuracy_change
-from edgecnn.reporting.comparison.gate import GateBaseline, effect_of
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
 VersionOutcome = Literal["good", "bad", "skipped", "undecided"]

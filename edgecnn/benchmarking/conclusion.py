@@ -1,4 +1,4 @@
-"""Whether a benchmark did what was asked: at least one row measured."""
+"""Fail a benchmark in which no row was measured."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def require_a_measurement(rows: Iterable[Measurement]) -> None:
     if not tried:
         raise MissingDependencyError(
             f"{message}: no row can run on this machine",
-            hint=next((row.hint for row in rows if row.hint), None) or "edgecnn doctor says more",
+            hint=next((row.hint for row in rows if row.hint), None)
+            or "run edgecnn doctor for details",
         )
     if all(row.cause == "input" for row in tried):
         raise InputError(f"{message}: {tried[0].error}", hint=tried[0].hint or "")
     hint = next((row.hint for row in tried if row.hint), None)
-    raise GateError(message, hint=hint or "the reasons stand under the table")
+    raise GateError(message, hint=hint or "see the reasons below the table")

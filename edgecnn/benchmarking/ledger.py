@@ -22,13 +22,6 @@ from edgecnn.benchmarking.accuracy import (
     with_known_parent,
 )
 from edgecnn.benchmarking.baseline import QuietBaseline
-from edgecnn.benchmarking.continuing import (
-    check_gpus,
-    check_machine,
-    check_samples,
-    continued,
-    data_record,
-)
 from edgecnn.benchmarking.environments.pythons import name_of, python_for
 from edgecnn.benchmarking.executor.configured_job import (
     first_process_passes,
@@ -48,6 +41,13 @@ from edgecnn.benchmarking.machine import limits as machine_limits
 from edgecnn.benchmarking.passes import NAMED
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.resuming import (
+    check_gpus,
+    check_machine,
+    check_samples,
+    continued,
+    data_record,
+)
 from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.data.base import Dataset

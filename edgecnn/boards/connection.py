@@ -180,8 +180,8 @@ async def _configured(
         ) from None
     except (OSError, ValueError, RuntimeError, asyncssh.Error, InputError) as error:
         raise BoardError(
-            f"{who}: cannot use what ~/.ssh says: {_reason(error)}",
-            hint="correct it there; asyncssh, which reads it here, takes less than ssh does",
+            f"{who}: invalid SSH configuration in ~/.ssh: {_reason(error)}",
+            hint="correct it; asyncssh supports a subset of OpenSSH's options",
         ) from None
     return jumps, known_hosts, bool(files) or found.known_hosts == []
 

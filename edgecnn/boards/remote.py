@@ -163,7 +163,7 @@ class _Work:
                         ready,
                         folder,
                         status,
-                        reason=f"the job stopped in the middle {MOST_STARTS} times",
+                        reason=f"the job was interrupted {MOST_STARTS} times",
                         hint="is it out of memory or disk, or does it restart? "
                         f"edgecnn boards check {self._board.name}",
                     )
@@ -257,7 +257,8 @@ class _Work:
         state = str(status["state"])
         if state != self._last_state:
             self._last_state = state
-            self._say(f"{self._board.name}: {state}")
+            shown = "unhealthy" if state == "sick" else state
+            self._say(f"{self._board.name}: {shown}")
         step = status.get("progress")
         if isinstance(step, list) and len(step) == 4:
             stage, done, total, what = step

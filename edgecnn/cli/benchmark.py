@@ -85,7 +85,7 @@ def command(
     """
     from edgecnn.benchmarking.benchmark import benchmark
     from edgecnn.benchmarking.conclusion import require_a_measurement
-    from edgecnn.benchmarking.continuing import check_previous
+    from edgecnn.benchmarking.resuming import check_previous
     from edgecnn.cli.datasets import load_optional
     from edgecnn.cli.screen.tables import print_results_path, show
     from edgecnn.formats.check import check_model_path

@@ -46,10 +46,10 @@ def command(
     working, and when one that both files hold could not be compared. Of two results of the same
     machine and software the last line says whether the second reproduces the first.
     """
+    from edgecnn.analysis import compare
     from edgecnn.cli.screen.tables import console
     from edgecnn.errors import GateError, InputError
-    from edgecnn.reporting.comparison import compare
-    from edgecnn.reporting.comparison import rendering as comparison
+    from edgecnn.reporting import comparison
 
     options.claim_new_file(out, force=force, inputs=(before, after))
     outcome = compare.compare(

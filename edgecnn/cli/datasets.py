@@ -32,8 +32,8 @@ def load_data(
     `edgecnn.data.load`.
     """
     from edgecnn.data import DataWarning, load
-    from edgecnn.data.held_out import as_trained
-    from edgecnn.data.seen import split_seed
+    from edgecnn.data.splitting.held_out import as_trained
+    from edgecnn.data.splitting.training_overlap import split_seed
     from edgecnn.embedded_manifest import load_artifact
     from edgecnn.errors import InputError
 

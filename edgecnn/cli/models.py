@@ -178,7 +178,7 @@ def _applications() -> list[dict[str, Any]]:
 def _print_parts(name: str, input_shape: tuple[int, ...] | None) -> None:
     """The two graphs that a network for sequences is used as."""
     from edgecnn import models
-    from edgecnn.sequences.parts import parts_of
+    from edgecnn.sequences.graphs import parts_of
 
     model = models.outline(name, **options.without_none(input_shape=input_shape))
     parts = parts_of(model)

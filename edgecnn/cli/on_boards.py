@@ -161,8 +161,8 @@ def _pack_data(data: options.DataOptions, models: Sequence[Path]) -> tuple[str, 
     """(digest, file) of the split that is measured, read here as the models were trained."""
     from edgecnn.boards.transfer import upload_of
     from edgecnn.cli.datasets import load_data
-    from edgecnn.data.set_apart import without_calibration
     from edgecnn.data.sources import sent
+    from edgecnn.data.splitting.calibration_holdout import without_calibration
     from edgecnn.embedded_manifest import load_artifact
     from edgecnn.system.places import cache_home
 

@@ -12,7 +12,7 @@ from edgecnn.cli import options
 from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
-    from edgecnn.reporting.comparison.gate import GateBaseline, RegressionGate
+    from edgecnn.analysis.gate import GateBaseline, RegressionGate
     from edgecnn.results import Measurement, Results
 
 
@@ -65,10 +65,10 @@ def command(
     where those are there, which is much sharper. Of 100 gates over unchanged code one fails at
     most. Exit code 2 when no row can be compared.
     """
+    from edgecnn.analysis import gate as gates
     from edgecnn.errors import GateError, InputError
     from edgecnn.registry import lookup
     from edgecnn.reporting import exports
-    from edgecnn.reporting.comparison import gate as gates
 
     if form and out is None:
         raise InputError("--format needs --out", hint="pass --out FILE")
@@ -112,7 +112,7 @@ def _with_baselines(
     results: Sequence[Results], label: str, machine: str
 ) -> list[tuple[Measurement, GateBaseline]]:
     """Every row with what is stored of it under `label`."""
-    from edgecnn.reporting.comparison import gate as gates
+    from edgecnn.analysis import gate as gates
     from edgecnn.store import open_database
 
     with open_database() as database:
@@ -130,9 +130,9 @@ def _with_baselines(
 
 
 def _write(gate: RegressionGate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
+    from edgecnn.analysis import gate as gates
     from edgecnn.files import write_text_atomically
     from edgecnn.reporting import exports
-    from edgecnn.reporting.comparison import gate as gates
 
     if form is None:
         text = gates.markdown(gate)
@@ -150,9 +150,9 @@ def _remeasure(
     """The pairs, with a baseline from the same rounds wherever it can be measured again."""
     from dataclasses import replace
 
+    from edgecnn.analysis import matching
     from edgecnn.benchmarking import remeasuring
     from edgecnn.cli.screen.progress import progress_bar
-    from edgecnn.reporting.comparison import matching
 
     bases = {id(row): base for row, base in pairs}
     new_pairs = []

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.seen import overlap_mask
-from edgecnn.data.set_apart import KEY, subset
+from edgecnn.data.splitting.calibration_holdout import KEY, subset
+from edgecnn.data.splitting.training_overlap import overlap_mask
 from edgecnn.errors import InputError
 from edgecnn.feeding.inputs import is_batched, tensors_for
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import tensor_range
+from edgecnn.results.scored_split import TEST_SPLITS
 from edgecnn.synthetic_inputs import Range, SyntheticInputs
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from edgecnn.conversion.calibration import (
     verification_samples,
 )
 from edgecnn.conversion.converter import ConversionJob, Converter
-from edgecnn.conversion.detectors import complete_detector_manifest
+from edgecnn.conversion.detector_manifest import complete_detector_manifest
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.parent import (
@@ -33,7 +33,7 @@ from edgecnn.conversion.sources import OpenOptions
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.conversion.sources.kinds import located
 from edgecnn.conversion.targets import Target, parse_targets
-from edgecnn.data.set_apart import set_apart
+from edgecnn.data.splitting.calibration_holdout import set_apart
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact, Manifest

@@ -13,6 +13,7 @@ from edgecnn.conversion.calibration import DrawnSamples, SampleStream
 from edgecnn.conversion.calibration_check import CalibrationCheck, check
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.float_files import FloatFiles
+from edgecnn.conversion.inference.run import predict
 from edgecnn.conversion.outcome import ConversionOutcome, attempted, uncalibrated, without_data
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
@@ -22,10 +23,9 @@ from edgecnn.conversion.quantizers.float_tail import (
     saves,
     with_float_tail,
 )
-from edgecnn.conversion.quantizers.levers import AdjustedWeights
+from edgecnn.conversion.quantizers.weight_adjustment import AdjustedWeights
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
-from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verification.gate import objections
@@ -33,9 +33,9 @@ from edgecnn.conversion.verification.in_steps import step_error_note
 from edgecnn.conversion.verification.same_numbers import FEW, check_float_file
 from edgecnn.conversion.verification.sensitivity import costliest
 from edgecnn.conversion.verification.verify import load_session, parent_objection, verify
-from edgecnn.data.seen import without_sample_digests
+from edgecnn.data.splitting.training_overlap import without_sample_digests
 from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
-from edgecnn.evaluation.parity_words import WORST_DB, lost, one_class, too_far
+from edgecnn.evaluation.parity_findings import WORST_DB, lost, one_class, too_far
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed

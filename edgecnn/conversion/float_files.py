@@ -9,14 +9,18 @@ from pathlib import Path
 
 from edgecnn.conversion.calibration import DrawnSamples
 from edgecnn.conversion.exporters.derived import DERIVED, Quantized
+from edgecnn.conversion.inference.crash_check import refuse_what_crashes
+from edgecnn.conversion.inference.run import feeds
 from edgecnn.conversion.placing import copy_model
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
-from edgecnn.conversion.quantizers.levers import AdjustedWeights, adjust_weights, changes_weights
+from edgecnn.conversion.quantizers.weight_adjustment import (
+    AdjustedWeights,
+    adjust_weights,
+    changes_weights,
+)
 from edgecnn.conversion.quantizers.weighted import WeightedLayer
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.inference import feeds
-from edgecnn.conversion.running.loading import refuse_what_crashes
 from edgecnn.conversion.sources.base import Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.errors import EdgeCNNError

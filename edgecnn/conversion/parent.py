@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.conversion.running.feeding import chosen_for
+from edgecnn.conversion.inference.preprocessing import chosen_for
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.data.base import UNLABELED
@@ -17,7 +17,7 @@ from edgecnn.keras_files import load_keras, network_name
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.registry import SEQUENCE_MODELS
-from edgecnn.sequences.parts import is_sequence_model
+from edgecnn.sequences.graphs import is_sequence_model
 
 if TYPE_CHECKING:
     import keras
@@ -96,9 +96,8 @@ def check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
         return
     inputs = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
     raise InputError(
-        f"{source.name} has {len(source.inputs)} inputs ({inputs}), a sample of these data is one "
-        "tensor",
-        hint="give npz:FILE with an array for each input, under its name; float32, float16 and "
+        f"{source.name} has {len(source.inputs)} inputs ({inputs}), each sample has one tensor",
+        hint="pass --data npz:FILE with one named array per input; float32, float16 and "
         "dynamic_int8 need no data",
     )
 

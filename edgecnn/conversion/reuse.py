@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgecnn.data.seen import without_sample_digests
+from edgecnn.data.splitting.training_overlap import without_sample_digests
 from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact, Manifest, sidecar_path

@@ -28,11 +28,11 @@ from edgecnn.conversion.outcome import ConversionOutcome, attempted
 from edgecnn.conversion.plan import planned_manifest
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
-from edgecnn.conversion.quantizers.levers import changes_weights
+from edgecnn.conversion.quantizers.weight_adjustment import changes_weights
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
 from edgecnn.conversion.targets import Target
-from edgecnn.data.seen import without_sample_digests
+from edgecnn.data.splitting.training_overlap import without_sample_digests
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.evaluation.parity import parity
 from edgecnn.files import atomic_path
@@ -52,8 +52,8 @@ from edgecnn.progress import Progress
 from edgecnn.registry import RUNTIMES, lookup
 from edgecnn.results import Parity, RuntimeOptions
 from edgecnn.runtimes.tensors import from_model, to_model
+from edgecnn.sequences.graphs import SCORES, SequenceGraphs, parts_of, step_outputs
 from edgecnn.sequences.keras_steps import KerasSteps
-from edgecnn.sequences.parts import SCORES, SequenceGraphs, parts_of, step_outputs
 from edgecnn.sequences.search import Decoding, greedy
 from edgecnn.system import scratch
 from edgecnn.system.claims import exclusive

@@ -178,9 +178,9 @@ class Dataset:
         """
         if self.has_named_inputs:
             raise InputError(
-                f"{self.name} holds what a model's inputs take: there is nothing to prepare",
-                hint="convert, verify and benchmark feed it as it is; for anything else give "
-                "samples as they were recorded",
+                f"{self.name} holds model inputs: they cannot be preprocessed",
+                hint="convert, verify and benchmark feed them unchanged; other commands need raw "
+                "samples",
             )
         hints = dict(self.preprocessing_hints)
         kind = hints.pop("kind", self.modality)
@@ -226,9 +226,8 @@ def refuse_prepared_data(dataset: Dataset, verb: str) -> None:
     """Raise InputError for data that name a model's inputs, where samples are prepared."""
     if dataset.has_named_inputs:
         raise InputError(
-            f"{verb} takes samples as they were recorded, {dataset.name} holds what a model's "
-            "inputs take",
-            hint="convert, verify and benchmark take such data",
+            f"{verb} takes raw samples, {dataset.name} holds model inputs",
+            hint="convert, verify and benchmark accept model inputs",
         )
 
 

@@ -21,8 +21,8 @@ from edgecnn.evaluation.detection import (
     evaluate_detections,
 )
 from edgecnn.evaluation.parity import LEAST_LEVELS
-from edgecnn.evaluation.parts import quantization_step
 from edgecnn.evaluation.tasks import Outputs, ScoringContext
+from edgecnn.evaluation.value_ranges import quantization_step
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.registry import require
 from edgecnn.results import Accuracy

@@ -42,9 +42,10 @@ class ClassScorer:
         if self._places(outputs) is None:
             have = len(self._labels)
             return (
-                f"the model answers {outputs[0].shape[1]:,} classes, the data have {have} "
+                f"the model answers {outputs[0].shape[1]:,} classes, the data set has {have} "
                 f"({listed(self._labels, 3)}), and nothing says which are the same: name the "
-                "model's classes (--labels FILE), or call the data's as the model or ImageNet does"
+                "model's classes (--labels FILE), or give the data set's classes the model's or "
+                "ImageNet's names"
             )
         return ""
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import GateError, InputError
-from edgecnn.evaluation.parts import MOST_LEVELS, Floats, Mask, quantization_step, split
+from edgecnn.evaluation.value_ranges import MOST_LEVELS, Floats, Mask, quantization_step, split
 from edgecnn.results import Parity, PartParity
 
 Array = npt.NDArray[Any]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.seen import training_overlap
+from edgecnn.data.splitting.training_overlap import training_overlap
 from edgecnn.deprecation import old_arguments, old_attribute
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.evaluation.class_scorer import ClassScorer
@@ -167,8 +167,8 @@ def _check_shown_alone(others: Sequence[Path], shifts: Sequence[int], samples: i
     ]
     if given:
         raise InputError(
-            f"{', '.join(given)}: for what is measured on shifted images, and there are no data",
-            hint="give --data, or leave these out",
+            f"--data is required with {', '.join(given)}",
+            hint="pass --data, or omit these",
         )
 
 

@@ -10,7 +10,7 @@ from edgecnn.explanation import chart, images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.page import subtitle, title
 from edgecnn.explanation.sections import sections
-from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow
+from edgecnn.explanation.sections.layout_blocks import NumberTable, Section, Tile, TileRow
 
 WIDTH = 1240
 MARGIN = 40

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from edgecnn.deprecation import old_names
 from edgecnn.feeding.choice import ChosenPreprocessing, choose_preprocessing, require_preprocessing
-from edgecnn.feeding.proof import InferredInput, infer_from_file, infer_from_first_operators
+from edgecnn.feeding.inferred_input import (
+    InferredInput,
+    infer_from_file,
+    infer_from_first_operators,
+)
 
 __all__ = [
     "ChosenPreprocessing",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
-from edgecnn.feeding.proof import InferredInput
+from edgecnn.feeding.inferred_input import InferredInput
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import (
     PRESETS,
@@ -23,10 +23,7 @@ from edgecnn.preprocessing import (
 )
 from edgecnn.preprocessing.fed import Source, describe_values
 
-HINT = (
-    "say how its maker prepared the samples: --preprocessing "
-    f"{'|'.join(PRESETS)}|FILE (pixels as they are: raw)"
-)
+HINT = f"specify the model's preprocessing with --preprocessing {'|'.join(PRESETS)}|FILE"
 _SAME = 0.15
 """Ranges that differ by less than this share are one: calibration stops short of the ends."""
 
@@ -84,7 +81,7 @@ def choose_preprocessing(
         )
     if are_tensors:
         chosen = with_preset(base(), "raw")
-        because = "the data are arrays of numbers, taken as they are"
+        because = "the data set holds arrays of numbers, used unchanged"
         return ChosenPreprocessing(chosen, fed_with(chosen, "data", because, layout=layout))
     return ChosenPreprocessing(None, UNKNOWN)
 
@@ -100,8 +97,8 @@ def require_preprocessing(choice: ChosenPreprocessing, name: str) -> Preprocessi
 
 UNKNOWN = Fed(
     "unknown",
-    "nothing says how its input is prepared (no manifest, no first layer that rescales, no "
-    "quantized input, no metadata), so accuracy would mean nothing",
+    "the preprocessing is unknown (no manifest, no first layer that rescales, no quantized input, "
+    "no metadata); accuracy was not measured",
 )
 """The record of a model that nothing is known about."""
 
@@ -126,8 +123,8 @@ def _check_rate(chosen: Preprocessing, base: Callable[[], Preprocessing]) -> Non
         return
     if isinstance(of_data, SpectrogramPreprocessing) and of_data.rate != chosen.rate:
         raise InputError(
-            f"the model takes recordings of {chosen.rate} Hz, the data have {of_data.rate} Hz",
-            hint=f"bring the recordings to {chosen.rate} Hz first (sox, ffmpeg -ar {chosen.rate})",
+            f"the model takes recordings of {chosen.rate} Hz, the data set has {of_data.rate} Hz",
+            hint=f"resample them to {chosen.rate} Hz first (sox, ffmpeg -ar {chosen.rate})",
         )
 
 

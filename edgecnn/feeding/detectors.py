@@ -17,7 +17,7 @@ from edgecnn.detection.heads import DetectorSignature, find_head, head_class, op
 from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.errors import InputError
 from edgecnn.feeding.choice import ChosenPreprocessing, choose_preprocessing
-from edgecnn.feeding.proof import InferredInput, infer_from_file
+from edgecnn.feeding.inferred_input import InferredInput, infer_from_file
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
 from edgecnn.formats.metadata import NOTHING, ModelMetadata, read_metadata

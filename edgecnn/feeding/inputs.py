@@ -17,7 +17,7 @@ from edgecnn.tensor_spec import fits, shape_text
 Array = npt.NDArray[Any]
 
 AS_THEY_ARE = Fed(
-    "data", "the data name the inputs of the model", values="each input's own array as it is"
+    "data", "the data set names the inputs of the model", values="each input's own array as it is"
 )
 """The record of a model that is fed such samples."""
 _SIGNATURE_PREFIX = "serving_default_"
@@ -27,9 +27,8 @@ def check_no_preprocessing(option: object) -> None:
     """Raise InputError where a user says how to prepare samples that are prepared already."""
     if option is not None:
         raise InputError(
-            "--preprocessing is for samples as they were recorded, these data hold what the "
-            "model's inputs take",
-            hint="leave it out",
+            "--preprocessing cannot be used with data that are already model inputs",
+            hint="omit --preprocessing",
         )
 
 
@@ -107,18 +106,20 @@ def _fitting(
     if not fits(array.shape, wanted):
         several = len(array.shape) == len(wanted) + 1 and fits(array.shape[1:], wanted)
         raise InputError(
-            f"{where}: input {spec.name!r} takes {shape_text(wanted)} a sample, the data hold "
+            f"{where}: input {spec.name!r} takes {shape_text(wanted)} a sample, the data set has "
             f"{shape_text(array.shape)}",
             hint="one file is one sample; many go into one .npz, counted by the first axis"
             if several
             else "give each sample in the shape that the model takes",
         )
     if array.dtype.kind not in "biufc":
-        raise InputError(f"{where}: input {spec.name!r} takes numbers, the data hold {array.dtype}")
+        raise InputError(
+            f"{where}: input {spec.name!r} takes numbers, the data set has {array.dtype}"
+        )
     whole = np.dtype(spec.dtype).kind in "iub" and not spec.scale
     if whole and array.dtype.kind == "f" and (array != np.floor(array)).any():
         raise InputError(
-            f"{where}: input {spec.name!r} takes whole numbers ({spec.dtype}), the data hold "
+            f"{where}: input {spec.name!r} takes whole numbers ({spec.dtype}), the data set has "
             "fractions",
             hint="give the values that the model takes: ids, or pixels 0…255",
         )
@@ -126,7 +127,7 @@ def _fitting(
         ends = np.iinfo(spec.dtype)
         if array.min() < ends.min or array.max() > ends.max:
             raise InputError(
-                f"{where}: input {spec.name!r} is {spec.dtype}, the data hold "
+                f"{where}: input {spec.name!r} is {spec.dtype}, the data set has "
                 f"{array.min():g} … {array.max():g}",
                 hint="give the values that the model takes",
             )
@@ -134,9 +135,9 @@ def _fitting(
         lowest, highest = int(array.min()), int(array.max())
         if lowest < 0 or highest >= limit:
             raise InputError(
-                f"{where}: input {spec.name!r} takes ids 0…{limit - 1}, the data hold "
+                f"{where}: input {spec.name!r} takes ids 0…{limit - 1}, the data set has "
                 f"{lowest if lowest < 0 else highest}",
-                hint="the data were made for another vocabulary",
+                hint="the data set was made for another vocabulary",
             )
     return np.asarray(array, _kept(spec))
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.feeding.family import family_of
-from edgecnn.feeding.proof import InferredInput, named
+from edgecnn.feeding.inferred_input import InferredInput, named
 from edgecnn.feeding.ranges import expected_by
 from edgecnn.formats.front import Values, number
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
-from edgecnn.sequences.parts import SequenceGraphs, step_inputs
+from edgecnn.sequences.graphs import SequenceGraphs, step_inputs
 
 if TYPE_CHECKING:
     import keras

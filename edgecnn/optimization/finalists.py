@@ -15,19 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import selection
+from edgecnn.analysis.pairing import times_of
+from edgecnn.analysis.row import Row
+from edgecnn.analysis.rows import collect
 from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.data.base import Dataset
 from edgecnn.manifest import Artifact
+from edgecnn.optimization.candidates import SearchCandidate
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import TimedCandidate
-from edgecnn.optimization.tried import SearchCandidate
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
-from edgecnn.reporting.comparison.pairing import times_of
-from edgecnn.reporting.row import Row
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Measurement, Results
 
 MOST_RACED = 10

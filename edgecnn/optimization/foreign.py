@@ -16,7 +16,7 @@ from edgecnn.feeding.detectors import (
     has_head,
     identify_detector,
 )
-from edgecnn.feeding.proof import infer_from_file
+from edgecnn.feeding.inferred_input import infer_from_file
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 from edgecnn.runtimes.base import Session

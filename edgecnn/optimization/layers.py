@@ -1,4 +1,4 @@
-"""Which layers cost a quantized file its accuracy, by what the outputs gain without them.
+"""Rank layers by how much the output error drops when they stay in float32.
 
 All layers are ranked by the noise that they add, in one pass over a few samples. Of the costliest
 each is then kept in float32 alone, and the error of the outputs that are left decides: noise of
@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.converter import Converter
+from edgecnn.conversion.inference.activations import GraphOperator, operators_in
+from edgecnn.conversion.inference.alignment import aligned
+from edgecnn.conversion.inference.run import predict
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import GraphOperator, operators_in
-from edgecnn.conversion.running.alignment import aligned
-from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verification.sensitivity import noise_between
 from edgecnn.conversion.verification.verify import load_session

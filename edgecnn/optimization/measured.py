@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from edgecnn.analysis.baselines import accuracy_baseline
+from edgecnn.analysis.row import Row
+from edgecnn.analysis.rows import collect
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.manifest import Artifact
-from edgecnn.optimization import words
+from edgecnn.optimization import outcome_text as words
 from edgecnn.optimization.bundles.bundle import NOT_BUNDLED
+from edgecnn.optimization.candidates import SearchCandidate
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.finalists import in_order, with_rivals
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
-from edgecnn.optimization.tried import SearchCandidate
-from edgecnn.reporting.baselines import accuracy_baseline
-from edgecnn.reporting.row import Row
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Accuracy, Measurement, Results
 from edgecnn.results.accuracy_drop import SURE, AccuracyDrop
-from edgecnn.results.proof import uninformative_reason
+from edgecnn.results.chance_level import uninformative_reason
 
 REFUSED_NAMED = 2
 """Faster files of which it is said why they were not taken."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgecnn.benchmarking.ask import MeasurementCache
+from edgecnn.benchmarking.measurement_cache import MeasurementCache
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
@@ -20,9 +20,11 @@ from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Manifest
-from edgecnn.optimization import words
+from edgecnn.optimization import outcome_text as words
+from edgecnn.optimization.candidates import SearchCandidate, SearchState
 from edgecnn.optimization.checks import check_settings, known_artifact, refuse_sequences
 from edgecnn.optimization.claim_order import claim_order, judge_in_order
+from edgecnn.optimization.data_split import DataParts, divide
 from edgecnn.optimization.drops import BoundedDrop, DropEstimator
 from edgecnn.optimization.finalists import RaceSetup, in_order, measured, with_rivals
 from edgecnn.optimization.folder import (
@@ -36,15 +38,13 @@ from edgecnn.optimization.folder import (
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import SAMPLES
 from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
-from edgecnn.optimization.parts import DataParts, divide
 from edgecnn.optimization.search import Search
 from edgecnn.optimization.space import ConfigurationSpace, devices, explore
-from edgecnn.optimization.tried import SearchCandidate, SearchState
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
 from edgecnn.results.accuracy_drop import too_few
-from edgecnn.results.proof import uninformative_reason
+from edgecnn.results.chance_level import uninformative_reason
 from edgecnn.system import scratch
 from edgecnn.system.claims import exclusive
 
@@ -178,9 +178,9 @@ class _OptimizationRun:
         nothing = uninformative_reason(judge.parent) if judge.parent else None
         if judge.parent is None or nothing:
             raise InputError(
-                nothing or f"the model's outputs are not answers to these data: {judge.refusal}",
-                hint="give the data that the model was made for, the right --preprocessing, and "
-                "--labels where its classes have other names",
+                nothing or f"the model's outputs do not fit the data set: {judge.refusal}",
+                hint="pass the data set that the model was made for, the right --preprocessing, "
+                "and --labels if its classes have other names",
             )
         self._space = explore(self._converter, self._settings.runtimes, progress=self._progress)
         self._search = Search(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.deprecation import old_names
+from edgecnn.optimization.candidates import SearchCandidate, SearchStep
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import LayerCost
 from edgecnn.optimization.space import Obstacle
-from edgecnn.optimization.tried import SearchCandidate, SearchStep
 from edgecnn.results import Measurement
 
 SCHEMA_VERSION = 1

@@ -11,9 +11,9 @@ from typing import Any
 from edgecnn import numbers
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.files import write_text_atomically
+from edgecnn.optimization.candidates import SearchCandidate, snr_db
 from edgecnn.optimization.finalists import in_order
 from edgecnn.optimization.outcome import OptimizationOutcome, TimedCandidate
-from edgecnn.optimization.tried import SearchCandidate, snr_db
 from edgecnn.reporting import html
 from edgecnn.results import Results
 from edgecnn.selection import Constraints

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.ask import CachedMeasurement, MeasurementCache
+from edgecnn.benchmarking.measurement_cache import CachedMeasurement, MeasurementCache
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import Target, has_every_recipe
 from edgecnn.errors import EdgeCNNError
 from edgecnn.manifest import Artifact
+from edgecnn.optimization.candidates import SearchCandidate, SearchState, SearchStep
 from edgecnn.optimization.drops import BoundedDrop, DropEstimator
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import LayerCost, fewest_kept, ranked
+from edgecnn.optimization.outcome_text import CLEARLY, decibels, found_of
 from edgecnn.optimization.space import CALIBRATIONS, ConfigurationSpace, whole_recipes
-from edgecnn.optimization.tried import SearchCandidate, SearchState, SearchStep
-from edgecnn.optimization.words import CLEARLY, decibels, found_of
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
 from edgecnn.results.accuracy_drop import points_of

@@ -12,9 +12,9 @@ from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import run_worker
 from edgecnn.benchmarking.machine.doctor import probe
 from edgecnn.conversion.converter import Converter
+from edgecnn.conversion.inference.activations import operators_in
 from edgecnn.conversion.layer_names import short_name
 from edgecnn.conversion.recipe import PRESETS, Recipe
-from edgecnn.conversion.running.activations import operators_in
 from edgecnn.conversion.targets import FORMATS_WITH
 from edgecnn.errors import EdgeCNNError, MissingDependencyError
 from edgecnn.progress import Progress, silent

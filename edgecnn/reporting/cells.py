@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn import numbers
-from edgecnn.reporting.answer import WORTH_SAYING, BestRow
-from edgecnn.reporting.row import Row
+from edgecnn.analysis.answer import WORTH_SAYING, BestRow
+from edgecnn.analysis.row import Row
 
 
 def artifact(row: Row) -> str:

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from typing import Any, get_type_hints
 
-from edgecnn.reporting.row import Row
+from edgecnn.analysis.row import Row
 from edgecnn.statistics.interval import Interval
 
 INTERNAL = frozenset({"times", "record", "peak_rss_high"})

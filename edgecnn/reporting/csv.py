@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Sequence
 
+from edgecnn.analysis.machines import distinct
+from edgecnn.analysis.rows import collect
 from edgecnn.escaping import csv_cell
 from edgecnn.reporting import columns
-from edgecnn.reporting.comparison.machines import distinct
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 
 _UNITS = {

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from edgecnn.reporting.comparison import matching
-from edgecnn.reporting.comparison.gate import FAILING, RegressionGate, sentence
+from edgecnn.analysis import matching
+from edgecnn.analysis.gate import FAILING, RegressionGate, sentence
 from edgecnn.results import Measurement, Results
 from edgecnn.text import fitted
 

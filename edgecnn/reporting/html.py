@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn import numbers
+from edgecnn.analysis import answer, machines
+from edgecnn.analysis.row import Row
+from edgecnn.analysis.rows import collect, machine_labels
 from edgecnn.escaping import json_for_script
-from edgecnn.reporting import answer, cells, extract
+from edgecnn.reporting import cells, extract
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.charts import catalog as charts
 from edgecnn.reporting.charts import compiled as compiled_charts
 from edgecnn.reporting.charts import drawing_library as bundle
 from edgecnn.reporting.columns import COLUMNS
-from edgecnn.reporting.comparison import machines
-from edgecnn.reporting.row import Row
-from edgecnn.reporting.rows import collect, machine_labels
 from edgecnn.results import Results
 from edgecnn.text import shortened
 from edgecnn.version import __version__

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn import numbers
+from edgecnn.analysis import answer
+from edgecnn.analysis.machines import distinct
+from edgecnn.analysis.row import Row
+from edgecnn.analysis.rows import collect
 from edgecnn.escaping import markdown_cell
-from edgecnn.reporting import answer, cells
-from edgecnn.reporting.comparison.machines import distinct
-from edgecnn.reporting.row import Row
-from edgecnn.reporting.rows import collect
+from edgecnn.reporting import cells
 from edgecnn.results import Results
 
 TABLE_ROWS = 12

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from edgecnn.reporting import answer
+from edgecnn.analysis import answer
+from edgecnn.analysis.machines import distinct
+from edgecnn.analysis.rows import collect
 from edgecnn.reporting.columns import flat
-from edgecnn.reporting.comparison.machines import distinct
-from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
 
 

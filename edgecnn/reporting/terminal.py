@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn import numbers
-from edgecnn.reporting import answer, cells
+from edgecnn.analysis import answer
+from edgecnn.analysis.machines import distinct
+from edgecnn.analysis.row import Row
+from edgecnn.analysis.rows import collect
+from edgecnn.reporting import cells
 from edgecnn.reporting.columns import COLUMNS
-from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.reporting.grid import Grid
-from edgecnn.reporting.row import Row
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.text import shortened
 

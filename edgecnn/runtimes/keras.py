@@ -23,7 +23,7 @@ from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.sequences import SequenceSession, decoding_for, graph_options
 from edgecnn.runtimes.tensors import name_axes
-from edgecnn.sequences.parts import is_sequence_model, parts_of
+from edgecnn.sequences.graphs import is_sequence_model, parts_of
 from edgecnn.sequences.search import Decoding
 from edgecnn.tensor_spec import TensorSpec
 

@@ -20,7 +20,7 @@ from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.tensors import from_model, stored, to_model
-from edgecnn.sequences.parts import state_names, step_outputs
+from edgecnn.sequences.graphs import state_names, step_outputs
 from edgecnn.sequences.search import Decoding, Hypothesis, padded, search
 from edgecnn.sequences.states import States
 from edgecnn.tensor_spec import TensorSpec

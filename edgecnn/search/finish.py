@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import selection
+from edgecnn.analysis.baselines import with_pairs
+from edgecnn.analysis.rows import collect
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, read_json_file, write_text_atomically
 from edgecnn.manifest import Artifact, sidecar_path
 from edgecnn.progress import Progress
-from edgecnn.reporting.baselines import with_pairs
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Measurement, Results
 from edgecnn.results.scored_split import scored_split
 from edgecnn.search.measuring import MeasurementTarget, MeasuringError

@@ -16,7 +16,6 @@ from edgecnn.files import atomic_path
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.results.measurements import Measurement
-from edgecnn.search.crew import TrialEvent, WorkerPool, open_worker_pool
 from edgecnn.search.finish import SearchTask, finish, resolved_epochs
 from edgecnn.search.measuring import (
     BoardTarget,
@@ -32,6 +31,7 @@ from edgecnn.search.space import SearchSpace
 from edgecnn.search.study import Study
 from edgecnn.search.trial import without_test
 from edgecnn.search.trials import TrialMeasurement
+from edgecnn.search.worker_pool import TrialEvent, WorkerPool, open_worker_pool
 from edgecnn.system.claims import exclusive
 
 TICK_SECS = 1.0

@@ -17,10 +17,10 @@ from edgecnn.errors import InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.registry import RUNTIMES, unknown_name
 from edgecnn.runtimes import parse_configuration, without_version
-from edgecnn.search.crew import Cluster
 from edgecnn.search.space import SearchSpace
 from edgecnn.search.study import SAMPLERS
 from edgecnn.search.trials import SearchGoal
+from edgecnn.search.worker_pool import Cluster
 
 SETTINGS_FILE = "search.json"
 ANSWER_FILE = "answer.json"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
 from edgecnn.registry import require
-from edgecnn.store import open_database, place
+from edgecnn.store import address as place
+from edgecnn.store import open_database
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -17,7 +17,7 @@ from edgecnn.search.pruning import LearningCurve
 from edgecnn.search.space import SearchSpace
 from edgecnn.search.storage import open_storage, translated
 from edgecnn.search.trials import OBJECTIVES, SearchGoal, Trial, TrialMeasurement, read_measured
-from edgecnn.store import place
+from edgecnn.store import address as place
 
 if TYPE_CHECKING:
     import optuna

@@ -133,7 +133,7 @@ def _cost(model: str, dataset: Any, drawn: Mapping[str, Any]) -> dict[str, Any]:
     from edgecnn.errors import UnsupportedError
     from edgecnn.models import outline
     from edgecnn.models.graph import calls, macs
-    from edgecnn.training.subject import open_task
+    from edgecnn.training.task import open_task
 
     subject = open_task(model, dataset, drawn["input_size"])
     network = outline(model, **{**subject.arguments, **drawn["network"]})
@@ -152,7 +152,7 @@ def evaluate_trial(artifact: Any, runtime: str, dataset: Any, folder: Path) -> d
     """Accuracy of a converted file's own outputs on the validation split of data without a test
     split (`without_test`). Raises InputError where the runtime does not answer.
     """
-    from edgecnn.benchmarking.ask import MeasurementCache
+    from edgecnn.benchmarking.measurement_cache import MeasurementCache
     from edgecnn.results import RuntimeOptions
 
     questions = MeasurementCache(folder / "answers", dataset, folder / "work")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.sequences.parts import SequenceGraphs
+from edgecnn.sequences.graphs import SequenceGraphs
 from edgecnn.sequences.search import StepFunction
 from edgecnn.sequences.states import States
 

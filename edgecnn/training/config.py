@@ -23,7 +23,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 MIXED_PRECISION = ("auto", "off", "bfloat16", "float16")
 MONITORS = ("loss", "accuracy", "last")
 NOT_FOR_DETECTORS = ("augment", "mirror", "class_weights", "label_smoothing", "auxiliary_weight")
-"""Fields that the training of a detector makes no use of: its views have changes of their own."""
+"""Fields that detector training ignores: views have their own augmentation."""
 NOT_FOR_SEQUENCES = ("mirror", "class_weights", "auxiliary_weight")
 _TARGET_STEPS = 8_000
 _FEWEST_EPOCHS = 10
@@ -108,7 +108,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class DetectorTrainingConfig(TrainingConfig):
-    """What there is to choose besides for a detector, which learns from random views of images.
+    """Additional settings for detectors, which train on random crops ("views") of images.
 
     `views` is the number of views in an epoch of whole frames; None takes one of each image, and
     1,600 at least. For the first `windows` of the epochs views are windows of half the side, twice

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn.data.base import Dataset, refuse_prepared_data
-from edgecnn.data.held_out import without_evaluated
-from edgecnn.data.seen import KEY, training_record
 from edgecnn.data.sources.detection import DetectionDataset
+from edgecnn.data.splitting.held_out import without_evaluated
+from edgecnn.data.splitting.training_overlap import KEY, training_record
 from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
@@ -45,7 +45,7 @@ from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.epochs import run_epochs
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.start import Start, read_start
-from edgecnn.training.subject import TrainingTask, check_config, open_task
+from edgecnn.training.task import TrainingTask, check_config, open_task
 from edgecnn.version import __version__
 
 if TYPE_CHECKING:

@@ -59,15 +59,16 @@ def build(
     """The network with fresh weights, with its auxiliary heads where it has such.
 
     With a `precision` other than "off" layers compute in it; variables, and the output layers'
-    softmax, stay float32. Raises InputError for a network that answers for another number of
-    classes than asked for.
+    softmax, stay float32. Raises InputError for a network with another number of output classes
+    than asked for.
     """
     extra = {"auxiliary_heads": True} if has_auxiliary_heads(model_name) else {}
     model = models.build(model_name, seed=seed, **arguments, **extra)
     classes = model.outputs[0].shape[-1]
     if classes != arguments["num_classes"]:
         raise InputError(
-            f"{model_name} answers for {classes} classes, the data have {arguments['num_classes']}"
+            f"{model_name} has {classes} output classes, "
+            f"the data set has {arguments['num_classes']}"
         )
     return model if precision == "off" else in_precision(model, precision)
 

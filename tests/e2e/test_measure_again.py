@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.reporting.rows import collect
+from edgecnn.analysis.rows import collect
 from edgecnn.results import Results
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.reporting import answer, write
-from edgecnn.reporting.rows import collect
+from edgecnn.analysis import answer
+from edgecnn.analysis.rows import collect
+from edgecnn.reporting import write
 from tests.unit.reporting import factory, hostile_results
 
 pytestmark = pytest.mark.slow

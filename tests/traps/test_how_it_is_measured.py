@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.analysis.compare import compare
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.loop import scenarios
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.reporting.comparison.compare import compare
 from edgecnn.results import Placement, Results
 
 

@@ -12,7 +12,7 @@ import pytest
 from edgecnn import data
 from edgecnn.conversion.convert import convert, convert_one
 from edgecnn.conversion.verification.verify import verify_artifact
-from edgecnn.data.seen import digests_of
+from edgecnn.data.splitting.training_overlap import digests_of
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact
 from tests.command_line import here
@@ -93,7 +93,7 @@ def test_a_model_that_tells_nothing_is_not_calibrated(digits, tmp_path: Path):
     import keras
 
     model = keras.Sequential([keras.Input(SIZE), keras.layers.Flatten(), keras.layers.Dense(10)])
-    with pytest.raises(InputError, match="nothing says how its input is prepared") as refused:
+    with pytest.raises(InputError, match="the preprocessing is unknown") as refused:
         convert_one(model, "tflite:static_int8", calibration=digits, out=tmp_path / "art")
     assert "--preprocessing raw|0..1" in refused.value.hint
     assert not (tmp_path / "art").exists()
@@ -186,15 +186,15 @@ def test_convert_never_calibrates_on_test_samples_of_the_model(third: Artifact, 
 def test_verify_takes_the_split_from_the_model(third_tflite: Path):
     done = here("verify", third_tflite, "--data", "digits", "--max-drop", "5")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "training saw" not in done.stdout
+    assert "in the training data" not in done.stdout
 
 
 def test_verify_says_no_on_samples_that_training_saw(third: Artifact, third_tflite: Path, digits):
     found = verify_artifact(third_tflite, parent=third.path, dataset=digits)
     assert not found.passed
     assert found.gate is not None
-    assert "INVALID: measured on samples that training saw (" in found.gate.reason
-    assert f"of {len(digits['test'])})" in found.gate.reason
+    assert found.gate.reason.startswith("INVALID: ")
+    assert f"of {len(digits['test'])} samples were in the training data" in found.gate.reason
 
 
 def test_benchmark_takes_the_split_from_the_model(third_tflite: Path, tmp_path: Path):
@@ -216,7 +216,9 @@ def test_benchmark_calls_accuracy_on_samples_that_training_saw_invalid(
     trained = set(digests_of(data.load("digits", seed=3)["train"]).tolist())
     seen = sum(digest in trained for digest in digests_of(digits["test"]).tolist())
     assert row.verdict == "INVALID"
-    assert f"training saw ({seen} of {len(digits['test'])})" in " ".join(row.reasons)
+    assert f"{seen} of {len(digits['test'])} samples were in the training data" in " ".join(
+        row.reasons
+    )
 
 
 def test_explain_takes_the_split_from_the_model(third: Artifact, tmp_path: Path):
@@ -234,11 +236,11 @@ def test_explain_says_that_training_saw_the_samples(third: Artifact, digits):
 
     found = explain(third.path, dataset=digits, shifts=(0,), samples=40)
     (reason,) = found.invalid
-    assert "measured on samples that training saw" in reason
+    assert "samples were in the training data" in reason
 
 
 def test_explain_does_not_measure_a_model_that_tells_nothing(bare: Path, digits):
     from edgecnn.explanation.explain import explain
 
-    with pytest.raises(InputError, match="nothing says how its input is prepared"):
+    with pytest.raises(InputError, match="the preprocessing is unknown"):
         explain(bare, dataset=digits, shifts=(0,), samples=40)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from edgecnn import reporting
+from edgecnn.analysis.answer import Constraints, choose
+from edgecnn.analysis.gate import GateBaseline, regression_gate
+from edgecnn.analysis.rows import collect
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
-from edgecnn.reporting.answer import Constraints, choose
-from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.store import open_database
 from edgecnn.store.sql import MeasurementFilter

@@ -12,9 +12,9 @@ from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
 from edgecnn.optimization.bundles import runner
 from edgecnn.optimization.bundles.bundle import write_bundle
+from edgecnn.optimization.data_split import divide
 from edgecnn.optimization.drops import DropEstimator
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.parts import divide
 from edgecnn.preprocessing import ImagePreprocessing
 from tests.traps.test_what_comes_out import onnx_model
 
@@ -38,7 +38,7 @@ def test_a_loss_within_the_budget_that_so_few_samples_cannot_show_is_not_accepte
 
 
 def test_a_faster_file_that_so_few_samples_cannot_judge_is_named_and_not_dropped_in_silence():
-    from edgecnn.optimization import words
+    from edgecnn.optimization import outcome_text as words
     from tests.unit.optimization.test_finalists import timed, tried
 
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)

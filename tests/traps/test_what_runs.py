@@ -158,7 +158,7 @@ def test_more_threads_than_processors_are_told(misbehave):
 
 def test_all_distinct_inputs_take_part(misbehave):
     """Zeros, or one input again and again, are faster on some kernels."""
-    from edgecnn.benchmarking.loop.pool import POOL_SIZE
+    from edgecnn.benchmarking.loop.input_batches import POOL_SIZE
 
     row = misbehave("witness")
     assert row.effective.provider == f"{POOL_SIZE} inputs"

@@ -20,14 +20,17 @@ FLOORS = (
     {"manifest", "detection", "sequences", "synthetic_inputs"},
     {"results"},
     {"embedded_manifest", "keras_files", "store", "selection"},
-    {"models", "data", "runtimes", "evaluation", "reporting"},
+    {"models", "data", "runtimes", "evaluation", "analysis"},
+    {"reporting"},
     {"feeding", "translation"},
     {"training", "conversion", "benchmarking", "vision", "explanation", "boards"},
     {"optimization", "search"},
     {"pipeline"},
     {"cli"},
 )
-DATA_FLOORS = ({"files"}, {"boxes", "packed"}, {"sources", "synthetic"}, {"inspection"})
+DATA_FLOORS = (
+    {"files"}, {"boxes", "packed"}, {"sources", "synthetic"}, {"splitting"}, {"inspection"},
+)  # fmt: skip
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = {"numpy", "tensorflow", "keras", "onnx", "onnxruntime", "cv2", "openvino", "ai_edge_litert",
          "ncnn", "MNN", "_tools", "optuna", "distributed", "dask"}  # fmt: skip

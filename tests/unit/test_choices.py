@@ -100,7 +100,7 @@ TWO_KINDS = {
     "benchmarking/machine/limit_kernels.py": "two kernels, written beside it",
     "formats/onnx/front.py": "two ways of writing floats",
     "measurements.py": "samples of a request, by scenario",
-    "reporting/baselines.py": "samples of a request, by scenario",
+    "analysis/baselines.py": "samples of a request, by scenario",
 }
 
 

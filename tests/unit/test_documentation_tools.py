@@ -43,7 +43,7 @@ def test_a_shape_that_nobody_drew_is_named():
 
 @pytest.mark.parametrize(
     ("says", "kind"),
-    [("INVALID: x", "invalid"), ("NOISY: x", "noisy"), ("does not happen: x", "avoided"),
+    [("INVALID: x", "invalid"), ("NOISY: x", "noisy"), ("prevented: x", "avoided"),
      ("A row with the signal", "said"), ("unsupported, with the library", "unsupported")],
 )  # fmt: skip
 def test_a_card_is_colored_by_what_the_row_says(says, kind):

@@ -11,7 +11,7 @@ from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, Una
 from edgecnn.results.run_options import Load, Placement, RuntimeOptions
 
 if TYPE_CHECKING:
-    from edgecnn.benchmarking.loop.raw import EncodedSamples
+    from edgecnn.benchmarking.loop.encoded_samples import EncodedSamples
     from edgecnn.results.measurements import Cause
 
 NUMBERS = {
@@ -19,7 +19,7 @@ NUMBERS = {
     "1": "whole numbers were 1 everywhere",
     "ones": "all inputs but the first of real values were 1",
 }
-"""0 is an id of every table and a count of nothing, 1 a size, an axis, a scale, a count of one."""
+"""0 is valid as an id or count; 1 is valid as a size, axis, scale or count."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class WorkerJob:
         values["placement"] = Placement(tuple(values["placement"]["affinity"]))
         values["load"] = Load(**values["load"])
         if values["raw"] is not None:
-            from edgecnn.benchmarking.loop.raw import EncodedSamples
+            from edgecnn.benchmarking.loop.encoded_samples import EncodedSamples
 
             values["raw"] = EncodedSamples.from_dict(values["raw"])
         values["id_limits"] = tuple(values["id_limits"])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from edgecnn.benchmarking.accuracy import scorer_for
 from edgecnn.benchmarking.inputs.samples import write_samples, write_tensors
-from edgecnn.benchmarking.loop.raw import EncodedSamples, write_raw
+from edgecnn.benchmarking.loop.encoded_samples import EncodedSamples, write_raw
 from edgecnn.data.base import Dataset
-from edgecnn.data.seen import TrainingOverlap, training_overlap
+from edgecnn.data.splitting.training_overlap import TrainingOverlap, training_overlap
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Scorer
 from edgecnn.feeding import ChosenPreprocessing, choose_preprocessing, infer_from_file
@@ -51,8 +51,8 @@ class RuntimeSignature:
 Asked = Callable[[], RuntimeSignature | None]
 """Asks a runtime; None when nobody can say."""
 _NOBODY = (
-    "no runtime that loads the model could be asked what it takes, and its file alone does not say "
-    "it"
+    "input shapes are unknown: the file does not declare them and no installed runtime could load "
+    "the model"
 )
 _NOBODY_SAYS = Fed("unknown", _NOBODY, unscored=_NOBODY)
 
@@ -211,8 +211,8 @@ class PreparedInputs:
         names = ", ".join(spec.name for spec in signature.inputs)
         self._fed[artifact.sha256] = Fed(
             "unknown",
-            f"the model takes {len(signature.inputs)} inputs ({names}), a sample of these data is "
-            "one tensor: give --data npz:FILE with an array for each, under its name",
+            f"the model takes {len(signature.inputs)} inputs ({names}), each sample has one "
+            "tensor; pass --data npz:FILE with one named array per input",
         )
 
     def _is_foreign(self, manifest: Manifest) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.benchmarking.loop.pool import INPUTS_FILE
+from edgecnn.benchmarking.loop.input_batches import INPUTS_FILE
 from edgecnn.data.base import Split
 from edgecnn.errors import InputError
 from edgecnn.feeding.inputs import sample_shape, tensors_for

@@ -27,7 +27,7 @@ from edgecnn.benchmarking import passes
 from edgecnn.benchmarking.executor.job import NUMBERS, WorkerJob, cause_of
 from edgecnn.benchmarking.loop import own_environment, placement, scenarios
 from edgecnn.benchmarking.loop.contention import ContentionProbe
-from edgecnn.benchmarking.loop.pool import Inputs
+from edgecnn.benchmarking.loop.input_batches import Inputs
 from edgecnn.benchmarking.loop.worker_inputs import inputs_of, synthetic
 from edgecnn.benchmarking.loop.worker_outputs import write_outputs
 from edgecnn.benchmarking.machine.observation import (

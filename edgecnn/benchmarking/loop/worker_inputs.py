@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.benchmarking.executor.job import WorkerJob
-from edgecnn.benchmarking.loop.pool import Inputs, pool_size
+from edgecnn.benchmarking.loop.input_batches import Inputs, pool_size
 from edgecnn.runtimes.base import Session
 from edgecnn.synthetic_inputs import SyntheticInputs
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking.executor.job import WorkerJob
-from edgecnn.benchmarking.loop.pool import Inputs
+from edgecnn.benchmarking.loop.input_batches import Inputs
 from edgecnn.runtimes.base import Session
 from edgecnn.synthetic_inputs import is_batched
 

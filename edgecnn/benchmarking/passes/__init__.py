@@ -1,4 +1,4 @@
-"""What else to find out about a loaded model once its latency is known: one file a pass.
+"""Further measurements of a loaded model after the timed loop: one file a pass.
 
 A pass is a function from a Context to a JSON-ready dict; it runs in the worker process after
 the timed loop, so that nothing it does can disturb a sample. Its answer lies in the results as
@@ -24,7 +24,7 @@ from edgecnn.results.run_options import Load, RuntimeOptions
 from edgecnn.runtimes.base import Session
 
 if TYPE_CHECKING:
-    from edgecnn.benchmarking.loop.raw import EncodedSamples
+    from edgecnn.benchmarking.loop.encoded_samples import EncodedSamples
 
 PASSES: Mapping[str, str] = {
     "response": "edgecnn.benchmarking.passes.response:find",
@@ -39,7 +39,7 @@ PASSES: Mapping[str, str] = {
     "sustained": "edgecnn.benchmarking.passes.sustained:find",
 }
 NAMED = ("loadgen", "ops", "sustained")
-"""Those that are made only where somebody asks for them by name."""
+"""Passes that run only when requested by name."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Context:
     tensors: Sequence[Sequence[npt.NDArray[Any]]]
     """What the invocations are bound to: for each the inputs, in the model's own form."""
     streams: Sequence[Sequence[Callable[[], Any]]] = ()
-    """Of each session that answers at the same time its invocations; the first is above."""
+    """The invocations of each parallel session; `streams[0]` is `invocations`."""
     queries: Mapping[str, Any] = field(default_factory=dict)
     """What the scenario reported about its queries (`Run.queries`)."""
     load: Load = field(default_factory=Load)

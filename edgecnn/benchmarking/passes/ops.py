@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.benchmarking.loop.steady import time_chunk
+from edgecnn.benchmarking.loop.timed_loop import time_chunk
 from edgecnn.benchmarking.passes import Context
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes.base import Runtime

@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.loop.raw import COUNT
+from edgecnn.benchmarking.loop.encoded_samples import COUNT
 from edgecnn.benchmarking.passes import Context
 from edgecnn.errors import UnsupportedError
 from edgecnn.preprocessing import preprocessing_from_dict

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.benchmarking.loop.steady import time_chunk
+from edgecnn.benchmarking.loop.timed_loop import time_chunk
 from edgecnn.benchmarking.machine import observation, throttle
 from edgecnn.benchmarking.passes import Context
 from edgecnn.errors import InputError

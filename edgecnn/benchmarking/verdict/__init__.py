@@ -1,7 +1,7 @@
 """Whether a number can be defended: VALID, NOISY or INVALID, with the reasons in words.
 
 INVALID means that the row does not measure what its name says; NOISY that it does, but that the
-machine was too restless to measure how fast it is to the promised precision. A VALID row may carry
+machine was too noisy to measure how fast it is to the promised precision. A VALID row may carry
 reasons too: things to know before relying on it. Every reason says what to do.
 
 One file a family of reasons; here they become a verdict.
@@ -21,11 +21,11 @@ from edgecnn.benchmarking.verdict import (
     machine,
     memory,
     outputs,
-    power,
     precision,
     quota,
     synchrony,
 )
+from edgecnn.benchmarking.verdict import throttling as power
 from edgecnn.benchmarking.verdict.outputs import OutputHealth
 from edgecnn.results import Measurement, Verdict
 

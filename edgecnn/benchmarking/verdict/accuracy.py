@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.data.seen import TrainingOverlap
-from edgecnn.evaluation.parity_words import concerns, inconclusive_reason, lost
+from edgecnn.data.splitting.training_overlap import TrainingOverlap
+from edgecnn.evaluation.parity_findings import concerns, inconclusive_reason, lost
 from edgecnn.feeding.choice import HINT
 from edgecnn.results import Measurement
-from edgecnn.results.proof import uninformative_reason
+from edgecnn.results.chance_level import uninformative_reason
 
 ACCURACY_COLLAPSE = 0.05
 
@@ -57,8 +57,8 @@ def proving_little(measurement: Measurement) -> Iterator[str]:
         highest = f", the highest is {best:.3g}" if isinstance(best, (int, float)) else ""
         yield (
             f"boxes and scores share one quantized output with a step of {step:.3g}: scores of 0…1 "
-            f"are lost in it{highest}; keep that output in float, or give the two outputs of their "
-            "own"
+            f"are lost in it{highest}; keep that output in float, or export boxes and scores as "
+            "separate outputs"
         )
     if parity is not None:
         yield from concerns(parity) if accuracy is None else lost(parity)

@@ -17,10 +17,10 @@ def overrun(measurement: Measurement) -> Iterator[str]:
         return
     last = broken[-1]
     rate = last.get("target_qps")
-    way = "offer fewer (--target-qps) or" if rate else "take a faster model or runtime, or"
+    way = "lower --target-qps" if rate else "use a faster model or runtime"
     yield (
         f"the latency bound of {bound_ms:g} ms does not hold: {last['reason']}"
-        f"{f' at {rate:.3g} queries a second' if rate else ''}; {way} allow more (--latency-bound)"
+        f"{f' at {rate:.3g} queries a second' if rate else ''}; {way} or raise --latency-bound"
     )
 
 
@@ -31,7 +31,7 @@ def seldom_overrun(measurement: Measurement, protocol: Protocol) -> Iterator[str
     if broken and 2 * len(broken) < len(runs):
         yield (
             f"the latency bound held in {len(runs) - len(broken)} of {len(runs)} processes only: "
-            "the rate is at the edge of what this machine can answer; offer fewer (--target-qps)"
+            "the rate is at the limit of this machine; lower --target-qps"
         )
     undecided = [run.queries for run in runs if _undecided(run.queries)]
     if undecided:

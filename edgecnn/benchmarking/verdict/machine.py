@@ -1,4 +1,4 @@
-"""A restless machine: other processes, neighbors, the hypervisor, the clock."""
+"""Reasons for noise: other processes, neighbors, the hypervisor, the clock."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NOTABLE_SHARE = 0.05
 
 
 def disturbed(runs: tuple[Run, ...], threads: int, sessions: int = 1) -> Iterator[str]:
-    """Others had a hand in it, or the threads of all sessions were in each other's way."""
+    """Interference by other processes, or oversubscription by the row's own threads."""
     steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
     if max(steals) > STEAL_FRACTION:
-        where, remedy = _which(steals, STEAL_FRACTION)
+        where = _affected(steals, STEAL_FRACTION)
         yield (
             f"the hypervisor took {max(steals):.1%} of a processor away (steal){where}: "
-            f"use a quieter host and {remedy}"
+            "use a quieter host and measure again"
         )
     asked = threads * sessions
     cores = min((run.machine.get("usable_cpus") or asked for run in runs), default=asked)
@@ -36,15 +36,14 @@ def disturbed(runs: tuple[Run, ...], threads: int, sessions: int = 1) -> Iterato
         )
     others = [run.machine.get("other_cpus") or 0.0 for run in runs]
     if max(others) > OTHER_CPUS:
-        where, remedy = _which(others, OTHER_CPUS)
-        busy = f"{max(others):.1f} processors busy{where}"
-        yield f"other processes kept {busy}: stop them and {remedy}"
+        busy = f"{max(others):.1f} processors busy{_affected(others, OTHER_CPUS)}"
+        yield f"other processes kept {busy}: stop them and measure again"
     moves = [_change(run.machine.get("frequency_mhz")) for run in runs]
     if max(moves) > FREQUENCY_DRIFT:
-        where, remedy = _which(moves, FREQUENCY_DRIFT)
+        where = _affected(moves, FREQUENCY_DRIFT)
         yield (
             f"the clock frequency moved by {max(moves):.0%}{where}: "
-            f"set the governor to performance and {remedy}"
+            "set the governor to performance and measure again"
         )
     slowed = _clock_drift(runs)
     if abs(slowed) > CLOCK_DRIFT:
@@ -76,12 +75,12 @@ def _clock_drift(runs: Sequence[Run]) -> float:
     return float(np.median(medians[-third:]) / np.median(medians[:third]) - 1)
 
 
-def _which(readings: Sequence[float], limit: float) -> tuple[str, str]:
-    """(in how many processes a limit was passed, what to measure again)."""
+def _affected(readings: Sequence[float], limit: float) -> str:
+    """` in 3 of 8 processes`; empty for a single process."""
     if len(readings) == 1:
-        return "", "measure again"
+        return ""
     count = sum(reading > limit for reading in readings)
-    return f" in {count} of {len(readings)} processes", f"measure {count} again"
+    return f" in {count} of {len(readings)} processes"
 
 
 def _change(readings: Any) -> float:

@@ -70,8 +70,8 @@ def undecided(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
         return
     if response.get("real") and not response.get("inputs_differ", True):
         yield (
-            "all samples of the data are the same, and so is the output: give data that differ "
-            "to see whether the model answers to them"
+            "all samples of the data set are identical, and so is the output: use different samples "
+            "to see whether the output depends on the input"
         )
     elif response.get("varies_with"):
         yield (

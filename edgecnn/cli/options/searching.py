@@ -15,8 +15,8 @@ from edgecnn.cli.options.kinds import FILE, Command
 from edgecnn.cli.options.limits import LimitOptions
 
 if TYPE_CHECKING:
-    from edgecnn.search.crew import Cluster
     from edgecnn.search.trials import SearchGoal
+    from edgecnn.search.worker_pool import Cluster
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class WorkerOptions:
         """The workers of this machine or of a cluster. Raises InputError for what makes no
         sense.
         """
-        from edgecnn.search.crew import Cluster
+        from edgecnn.search.worker_pool import Cluster
 
         return Cluster(
             address=self.cluster,

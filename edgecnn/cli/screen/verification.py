@@ -20,6 +20,6 @@ def fed_text(fed: Fed | None, manifest: Manifest | None = None) -> str:
 
 def parity_text(parity: Parity | None) -> str:
     """Parity in a few words; none where nothing was compared."""
-    from edgecnn.evaluation.parity_words import summary
+    from edgecnn.evaluation.parity_findings import summary
 
     return summary(parity) if parity is not None else ""

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.exporters.tool import run_tool
+from edgecnn.conversion.inference.crash_check import refuse_what_crashes_ncnn
 from edgecnn.conversion.rewriting.onnx.for_pnnx import (
     Lookup,
     cut_lookups,
@@ -29,7 +30,6 @@ from edgecnn.conversion.rewriting.onnx.for_pnnx import (
     with_two_axes,
 )
 from edgecnn.conversion.rewriting.onnx.rare_operators import spelled_out
-from edgecnn.conversion.running.loading import refuse_what_crashes_ncnn
 from edgecnn.conversion.verification.same_numbers import check_same_numbers
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as files

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.conversion.inference.activations import GraphOperator, operators_in
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import GraphOperator, operators_in
 from edgecnn.conversion.targets import Target
 from edgecnn.results import Parity, PartParity
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from edgecnn.conversion.inference.activations import GraphOperator
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import GraphOperator
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.inference.activations import activations, operators_in
+from edgecnn.conversion.inference.run import feeds
 from edgecnn.conversion.quantizers import ranges as spans
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.rewriting.onnx import plain_form
 from edgecnn.conversion.rewriting.onnx.scale_folding import fold_scales
-from edgecnn.conversion.running.activations import activations, operators_in
-from edgecnn.conversion.running.inference import feeds
 from edgecnn.conversion.sources.base import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup, require

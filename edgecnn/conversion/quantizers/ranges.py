@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.inference.activations import Array
 from edgecnn.conversion.recipe import Calibration
-from edgecnn.conversion.running.activations import Array
 from edgecnn.registry import lookup
 
 Bounds = tuple[float, float]

@@ -18,11 +18,11 @@ import numpy as np
 
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.exporters.tensorflow_to_tflite import SIGNATURE
+from edgecnn.conversion.inference.activations import GraphOperator, activations, operators_in
+from edgecnn.conversion.inference.run import feeds
 from edgecnn.conversion.quantizers import ranges as spans
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import GraphOperator, activations, operators_in
-from edgecnn.conversion.running.inference import feeds
 from edgecnn.conversion.sources.base import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup, require

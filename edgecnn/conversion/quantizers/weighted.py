@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.inference.activations import activations
 from edgecnn.conversion.recipe import Granularity
-from edgecnn.conversion.running.activations import activations
 from edgecnn.conversion.sources.base import Sample
 from edgecnn.registry import lookup
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.conversion.running.gathering import Gathering
+from edgecnn.conversion.inference.spooled_outputs import Gathering
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.manifest import TensorSpec
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.exporters import EXPORTERS, exporter
 from edgecnn.conversion.exporters.derived import DERIVED
+from edgecnn.conversion.inference.run import batch_of, predict
 from edgecnn.conversion.rewriting.onnx.dequantization import write_dequantized
-from edgecnn.conversion.running.inference import batch_of, predict
 from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
 from edgecnn.feeding import InferredInput, infer_from_file

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.inference.run import batch_of_file
 from edgecnn.conversion.rewriting.onnx import plain_form
 from edgecnn.conversion.rewriting.onnx.dequantization import dequantize
-from edgecnn.conversion.running.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.files import DEQUANTIZED, FileSource, ask_sizes, file_source
 from edgecnn.embedded_manifest import load_artifact

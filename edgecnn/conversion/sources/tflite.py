@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.inference.run import batch_of_file
 from edgecnn.conversion.rewriting.tflite import plain_form
-from edgecnn.conversion.running.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.files import (
     DEQUANTIZED,

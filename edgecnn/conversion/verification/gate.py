@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edgecnn.evaluation.parity_words import (
+from edgecnn.evaluation.parity_findings import (
     PASS_DB,
     WORST_DB,
     concerns,
@@ -18,7 +18,7 @@ from edgecnn.evaluation.parity_words import (
 )
 from edgecnn.results import Accuracy, Parity
 from edgecnn.results.accuracy_drop import TOLERANCE, AccuracyDrop, change, describe, drop_between
-from edgecnn.results.proof import uninformative_reason
+from edgecnn.results.chance_level import uninformative_reason
 
 DEFAULT_MAX_DROP = 1.0
 """Percentage points of accuracy."""

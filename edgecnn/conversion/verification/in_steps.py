@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.evaluation.parts import MOST_LEVELS, quantization_step
+from edgecnn.evaluation.value_ranges import MOST_LEVELS, quantization_step
 
 Array = npt.NDArray[Any]
 

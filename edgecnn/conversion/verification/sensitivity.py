@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.inference.activations import GraphOperator, activations, operators_in
 from edgecnn.conversion.quantizers.onnx import prepared
-from edgecnn.conversion.running.activations import GraphOperator, activations, operators_in
 from edgecnn.conversion.sources.base import Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, UnsupportedError
 from edgecnn.system import scratch

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verification_samples
-from edgecnn.conversion.detectors import complete_detector_manifest
-from edgecnn.conversion.running.alignment import aligned
-from edgecnn.conversion.running.feeding import chosen_for
-from edgecnn.conversion.running.inference import batch_of_file, predict
+from edgecnn.conversion.detector_manifest import complete_detector_manifest
+from edgecnn.conversion.inference.alignment import aligned
+from edgecnn.conversion.inference.preprocessing import chosen_for
+from edgecnn.conversion.inference.run import batch_of_file, predict
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import Sample, SourceModel
 from edgecnn.conversion.verification.gate import DEFAULT_MAX_DROP, AccuracyGate, accuracy_gate
 from edgecnn.conversion.verification.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.verification.sequences import FEW_ANSWERS, compare_sequences
-from edgecnn.data.seen import training_overlap
-from edgecnn.data.set_apart import without_calibration
+from edgecnn.data.splitting.calibration_holdout import without_calibration
+from edgecnn.data.splitting.training_overlap import training_overlap
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
@@ -33,12 +33,12 @@ from edgecnn.evaluation.tasks import Scorer, open_scorer
 from edgecnn.feeding import choose_preprocessing, require_preprocessing
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.feeding.scoring import scoring_context
-from edgecnn.formats.kinds import graphs_in
+from edgecnn.formats.kinds import graphs_in, known_suffixes
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, digest_of, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
-from edgecnn.results.proof import uninformative_reason
+from edgecnn.results.chance_level import uninformative_reason
 from edgecnn.runtimes import reference_runtime
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-_PARENTS = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
+_OLD_KERAS = (".h5", ".hdf5")
 """Endings of files that models are converted from."""
 
 
@@ -333,9 +333,10 @@ def _find_parent(artifact: Artifact) -> Path:
     wanted = artifact.manifest.parent_sha256
     folder = artifact.path.absolute().parent
     if wanted is not None:
+        endings = (*known_suffixes(), *_OLD_KERAS)
         for place in (folder, folder.parent):
             for candidate in sorted(place.iterdir()):
-                if candidate.suffix.lower() in _PARENTS and _digest(candidate) == wanted:
+                if candidate.suffix.lower() in endings and _digest(candidate) == wanted:
                     return candidate
     raise InputError(
         f"{artifact.name}: the model it was made from is not next to it nor in the folder above",

@@ -177,7 +177,7 @@ def _written_as(name: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def _nothing_in_common(wanted: Sequence[str], class_names: Sequence[str]) -> InputError:
     return InputError(
-        f"no box is of a class that the model has; the data have {listed_names(wanted)}",
+        f"no box is of a class that the model has; the data set has {listed_names(wanted)}",
         hint=f"the model has: {listed_names(class_names)}",
     )
 

@@ -8,7 +8,7 @@ from edgecnn.explanation.sections.colors import colors
 from edgecnn.explanation.sections.evidence import evidence
 from edgecnn.explanation.sections.fields import fields
 from edgecnn.explanation.sections.layers import depth, first_layer, layer_list, missing
-from edgecnn.explanation.sections.parts import Section
+from edgecnn.explanation.sections.layout_blocks import Section
 from edgecnn.explanation.sections.shifts import shift
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
-from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow, label
+from edgecnn.explanation.sections.layout_blocks import NumberTable, Section, Tile, TileRow, label
 from edgecnn.text import clean
 
 LARGE = 320

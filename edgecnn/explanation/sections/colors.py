@@ -6,7 +6,7 @@ from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.color import NAMES
 from edgecnn.explanation.explain import Explanation
-from edgecnn.explanation.sections.parts import MEDIUM, Section, Tile, TileRow, label
+from edgecnn.explanation.sections.layout_blocks import MEDIUM, Section, Tile, TileRow, label
 
 
 def colors(explanation: Explanation) -> Section:

@@ -8,7 +8,7 @@ from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.receptive_field import EffectiveField
-from edgecnn.explanation.sections.parts import MEDIUM, NumberTable, Section, Tile, TileRow
+from edgecnn.explanation.sections.layout_blocks import MEDIUM, NumberTable, Section, Tile, TileRow
 
 FIELD_CELLS = 64
 """Effective fields of large inputs are speckled: they are averaged to so many cells a side."""

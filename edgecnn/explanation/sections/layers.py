@@ -7,7 +7,7 @@ from collections import Counter
 from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
-from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow
+from edgecnn.explanation.sections.layout_blocks import NumberTable, Section, Tile, TileRow
 from edgecnn.text import clean
 
 SMALL = 112

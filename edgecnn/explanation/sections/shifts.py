@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecnn import numbers
 from edgecnn.explanation.explain import Explanation
-from edgecnn.explanation.sections.parts import NumberTable, Section
+from edgecnn.explanation.sections.layout_blocks import NumberTable, Section
 from edgecnn.text import clean
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.machine.description import capture
 from edgecnn.data.base import Dataset, refuse_prepared_data
-from edgecnn.data.seen import without_sample_digests
+from edgecnn.data.splitting.training_overlap import without_sample_digests
 from edgecnn.detection.answer import OURS
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError

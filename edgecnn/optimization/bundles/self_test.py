@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.evaluation.parts import split
+from edgecnn.evaluation.value_ranges import split
 from edgecnn.runtimes.base import Session
 from edgecnn.tensor_spec import TensorSpec
 

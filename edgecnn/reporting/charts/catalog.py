@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from edgecnn.analysis import answer
+from edgecnn.analysis.baselines import group_of
+from edgecnn.analysis.row import Row
 from edgecnn.errors import InputError
-from edgecnn.reporting import answer
-from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.charts import primitives, specs
 from edgecnn.reporting.charts.primitives import MOST_BARS, MOST_CURVES, Domains
 from edgecnn.reporting.columns import COLUMNS, flat
-from edgecnn.reporting.row import Row
 
 RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "ncnn", "mnn", "keras")
 # Okabe & Ito (2008), moved apart in lightness until each has 3:1 on its background.

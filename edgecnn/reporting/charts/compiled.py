@@ -18,13 +18,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgecnn.analysis.row import Row
 from edgecnn.errors import InputError
 from edgecnn.files import parse_json, read_text_file, write_text_atomically
 from edgecnn.reporting.charts import catalog as charts
 from edgecnn.reporting.charts import primitives as chart_primitives
 from edgecnn.reporting.charts import specs
 from edgecnn.reporting.charts.catalog import Chart
-from edgecnn.reporting.row import Row
 from edgecnn.system.places import cache_home
 from edgecnn.version import __version__
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edgecnn.analysis import answer
+from edgecnn.analysis.machines import distinct
+from edgecnn.analysis.row import Row
+from edgecnn.analysis.rows import collect
 from edgecnn.errors import InputError
-from edgecnn.reporting import answer
 from edgecnn.reporting.charts import catalog as charts
-from edgecnn.reporting.comparison.machines import distinct
-from edgecnn.reporting.row import Row
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 
 WIDTH = 760

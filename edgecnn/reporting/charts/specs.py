@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgecnn.analysis.row import QUANTILES
 from edgecnn.reporting.charts import primitives
 from edgecnn.reporting.charts.primitives import MOST_BARS, MOST_CURVES, NAMES, TIMED, Domains
-from edgecnn.reporting.row import QUANTILES
 
 
 def accuracy_latency(domains: Domains) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from edgecnn.results import Measurement, Results
-from edgecnn.store import place as places
+from edgecnn.store import address as places
 from edgecnn.store.history import METRICS, Series
 from edgecnn.store.sql import jobs, opening, pruning, reading, writing
 from edgecnn.store.sql.baselines import StoredBaseline, find_baselines

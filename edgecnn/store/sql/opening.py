@@ -15,7 +15,7 @@ from sqlalchemy import exc
 
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.registry import require
-from edgecnn.store.place import DatabaseAddress
+from edgecnn.store.address import DatabaseAddress
 
 NEWEST = "0002"
 """The newest migration; a test holds it to the files."""

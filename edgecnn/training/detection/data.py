@@ -25,7 +25,7 @@ MOST_SCENES = 1 << 20
 
 @dataclass(frozen=True)
 class SamplingShares:
-    """Shares of a batch; what is left after `drawn` and `negatives` are photos with objects.
+    """Shares of a batch; the rest, after `drawn` and `negatives`, are photos with objects.
 
     `hard` is a share of the negatives, `pasted` one of all photos, `close` one of whole frames:
     a window as large as the frame instead, with objects of all sizes up to all of it.

@@ -15,7 +15,7 @@ from edgecnn.registry import require
 from edgecnn.vision.detectors.detector import Detector
 from edgecnn.vision.detectors.second_look import SecondLook
 from edgecnn.vision.detectors.size_choice import choose_size
-from edgecnn.vision.explain import lay_heat_over, with_evidence
+from edgecnn.vision.evidence.drawing import lay_heat_over, with_evidence
 from edgecnn.vision.live.feed import EventFeed
 from edgecnn.vision.live.models import DetectorChoices
 from edgecnn.vision.live.notices import Notices

@@ -21,6 +21,7 @@ import numpy as np
 
 from edgecnn.detection.detections import Detections
 from edgecnn.registry import require
+from edgecnn.vision.evidence.computing import Evidence, Explainer
 from edgecnn.vision.pipeline.detecting import (
     DetectorLike,
     DetectorSpec,
@@ -29,7 +30,6 @@ from edgecnn.vision.pipeline.detecting import (
     PreparedImage,
     RawOutputs,
 )
-from edgecnn.vision.pipeline.evidence import Evidence, Explainer
 from edgecnn.vision.pipeline.stage_thread import POLL_S, StageThread
 from edgecnn.vision.pipeline.timing import Timing
 from edgecnn.vision.sources import Source, parse_source

@@ -10,11 +10,11 @@ import numpy as np
 
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
-from edgecnn.vision.detectors.reduced import Size, jpeg_size, reduction, whole_size
 from edgecnn.vision.opencv import as_bgr, quiet_cv2
 from edgecnn.vision.sources import Source
 from edgecnn.vision.sources.containers import frames_in
 from edgecnn.vision.sources.frames import ImageArray, Read
+from edgecnn.vision.sources.reduced_jpeg import Size, jpeg_size, reduction, whole_size
 
 LARGEST_PIXELS = 100_000_000
 """An image above is left out: 300 MB for one frame is not a camera's."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.analysis.machines import distinct
 from edgecnn.benchmarking import ledger
 from edgecnn.benchmarking import rounds as rounds_of_sessions
 from edgecnn.benchmarking.benchmark import benchmark
@@ -21,7 +22,6 @@ from edgecnn.data import load
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest, write_manifest
-from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.results import Results
 
 BRIEF = Protocol(
@@ -150,7 +150,7 @@ def test_rows_of_one_file_are_scored_on_the_same_samples(
 ):
     session([model_file], "misbehaving:cpu", data=numbers)
 
-    with pytest.raises(InputError, match="on 8 samples with 0 set apart, these files on 4 with 4"):
+    with pytest.raises(InputError, match="8 samples, 0 held out for calibration; now 4 and 4"):
         session([model_file, calibrated], "misbehaving:cpu", data=numbers)
 
 
@@ -227,7 +227,7 @@ def test_data_that_nobody_knows_how_to_feed_leave_a_reason(
     assert (row.status, row.accuracy) == ("ok", None)
     assert row.fed is not None
     assert not row.fed.known
-    assert any("no runtime that loads the model could be asked" in each for each in row.reasons)
+    assert any("input shapes are unknown" in each for each in row.reasons)
 
 
 @pytest.mark.usefixtures("misbehaving_runtime")

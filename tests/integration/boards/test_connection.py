@@ -107,7 +107,7 @@ def test_a_board_is_reached_over_a_jump_host(fleet, everywhere):
 def test_a_line_of_the_configuration_that_asyncssh_does_not_take_is_said(fleet, line):
     configure(fleet, line + "\n")
     error = refused("ssh://127.0.0.1:1")
-    assert error.message.startswith("one: cannot use what ~/.ssh says: ")
+    assert error.message.startswith("one: invalid SSH configuration in ~/.ssh: ")
     assert not isinstance(error, LostError)
 
 

@@ -189,7 +189,7 @@ def test_a_job_that_never_gets_to_its_end_fails_with_what_it_measured_and_the_ne
         time.sleep(0.05)
     said = resuming.communicate()[1].decode()
     assert resuming.returncode == 1
-    assert f"the job stopped in the middle {MOST_STARTS} times" in said
+    assert f"the job was interrupted {MOST_STARTS} times" in said
     assert Results.load(tmp_path / "first.json").measurements
     assert Results.load(tmp_path / "second.json").measurements[0].status == "ok"
     with open_database() as database:

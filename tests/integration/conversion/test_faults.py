@@ -270,7 +270,7 @@ def test_data_for_a_model_with_two_inputs_are_refused_with_both_named(
     model = keras.Model([left, right], Concatenate()([left, right]), name="pair")
     with pytest.raises(InputError, match=re.escape("left (4,), right (5,)")) as caught:
         convert(model, "all", calibration=digits, out=tmp_path / "out")
-    assert "npz:FILE with an array for each input" in caught.value.hint
+    assert "npz:FILE with one named array per input" in caught.value.hint
 
 
 def test_open_dimensions_are_named_with_the_option(tmp_path: Path):

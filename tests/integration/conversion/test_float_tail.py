@@ -9,9 +9,9 @@ import pytest
 
 import edgecnn.data
 from edgecnn.conversion.convert import convert, opened
+from edgecnn.conversion.inference.activations import GraphOperator
 from edgecnn.conversion.quantizers.float_tail import tail_of
 from edgecnn.conversion.recipe import PRESETS
-from edgecnn.conversion.running.activations import GraphOperator
 from edgecnn.conversion.targets import Target
 
 onnx = pytest.importorskip("onnx", reason="the detector is an ONNX file")

@@ -10,8 +10,8 @@ import pytest
 from edgecnn import runtimes
 from edgecnn.conversion.exporters.onnx_to_mnn import write_float_mnn
 from edgecnn.conversion.exporters.onnx_to_ncnn import write_float_ncnn
+from edgecnn.conversion.inference import crash_check as loading
 from edgecnn.conversion.quantizers.ncnn import quantize_ncnn
-from edgecnn.conversion.running import loading
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from tests.integration.conversion.ncnn_and_mnn_files import (

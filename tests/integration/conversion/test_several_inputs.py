@@ -109,7 +109,7 @@ def test_a_misspelled_input_is_named(parent: Path, tmp_path: Path):
 
 
 def test_a_preprocessing_is_refused(parent: Path, data: Dataset, tmp_path: Path):
-    with pytest.raises(InputError, match="samples as they were recorded"):
+    with pytest.raises(InputError, match="raw samples"):
         convert(parent, "tflite:float32", calibration=data, out=tmp_path, preprocessing="raw")
 
 

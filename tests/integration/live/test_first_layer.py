@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.vision.first_layer import edge_strength, read_first_layer
+from edgecnn.vision.evidence.first_layer import edge_strength, read_first_layer
 
 
 @pytest.fixture(scope="module")

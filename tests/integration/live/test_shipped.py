@@ -11,7 +11,7 @@ from edgecnn.cli import invoke
 from edgecnn.system.places import ASSETS
 from edgecnn.vision import load_detector
 from edgecnn.vision.detectors.detector import shipped_models
-from edgecnn.vision.first_layer import read_first_layer
+from edgecnn.vision.evidence.first_layer import read_first_layer
 from edgecnn.vision.pipeline import Pipeline
 
 pytestmark = pytest.mark.skipif(not shipped_models(), reason="no detector in edgecnn/assets")

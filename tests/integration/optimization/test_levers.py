@@ -13,13 +13,13 @@ import pytest
 
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
-from edgecnn.conversion.quantizers import levers
-from edgecnn.conversion.quantizers.levers import adjust_weights
+from edgecnn.conversion.inference.run import predict
+from edgecnn.conversion.quantizers import weight_adjustment as levers
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.quantizers.rounding import plain
+from edgecnn.conversion.quantizers.weight_adjustment import adjust_weights
 from edgecnn.conversion.quantizers.weighted import open_weighted, with_weights
 from edgecnn.conversion.recipe import PRESETS, Recipe
-from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verification.verify import load_session
 from edgecnn.optimization.layers import ranked

@@ -9,12 +9,12 @@ from pathlib import Path
 import edgecnn.data
 from edgecnn import models
 from edgecnn.data.base import Dataset
-from edgecnn.data.seen import KEY, training_record
+from edgecnn.data.splitting.training_overlap import KEY, training_record
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import Manifest, write_manifest
 from edgecnn.training.prefetch import prefetched
 from edgecnn.training.sequences.batches import Sentences, bucketed_batches
-from edgecnn.training.sequences.learning import _cross_entropy, _token_accuracy
+from edgecnn.training.sequences.task import _cross_entropy, _token_accuracy
 
 FLOATS = ("tflite:float32", "onnx:float32")
 INTEGERS = ("tflite:static_int8", "onnx:static_int8")

@@ -20,8 +20,8 @@ from edgecnn.keras_files import load_keras
 from edgecnn.progress import silent
 from edgecnn.training import callbacks, train
 from edgecnn.training.config import config_for
-from edgecnn.training.detection import boxes
-from edgecnn.training.detection.boxes import DetectionTask
+from edgecnn.training.detection import task as boxes
+from edgecnn.training.detection.task import DetectionTask
 from edgecnn.vision import load_detector
 
 cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
@@ -116,7 +116,7 @@ def trained(shapes, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "shapes.keras"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boxes, "LEAST_VIEWS", 64)
-        patch.setattr("edgecnn.training.detection.boxes.models.build", build_tiny)
+        patch.setattr("edgecnn.training.detection.task.models.build", build_tiny)
         code = invoke(
             ["train", "--model", "detector_nano", "--data", f"yolo:{shapes}", "--epochs", "2",
              "--batch-size", "32", "--input-size", "128", "--out", str(out)]
@@ -256,7 +256,7 @@ LEVERS = {"drawn": 0.3, "negatives": 0.3, "hard": 0.5, "pasted": 1.0, "small": 1
 
 @pytest.fixture
 def tiny_network(monkeypatch):
-    monkeypatch.setattr("edgecnn.training.detection.boxes.models.build", build_tiny)
+    monkeypatch.setattr("edgecnn.training.detection.task.models.build", build_tiny)
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
 
 

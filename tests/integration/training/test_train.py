@@ -277,7 +277,9 @@ def test_an_older_model_stays_where_what_follows_the_training_fails(
     def fails(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("edgecnn.training.classes.ClassificationTask.after_training", fails)
+    monkeypatch.setattr(
+        "edgecnn.training.classification.task.ClassificationTask.after_training", fails
+    )
     with pytest.raises(OSError, match="no space left"):
         train("lenet5", few_digits, epochs=1, out=out, folder=tmp_path / "m")
 

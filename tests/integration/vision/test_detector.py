@@ -8,8 +8,8 @@ import pytest
 from edgecnn.data import load
 from edgecnn.data.boxes.base import split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
-from edgecnn.data.held_out import with_splits
-from edgecnn.data.seen import overlap_mask
+from edgecnn.data.splitting.held_out import with_splits
+from edgecnn.data.splitting.training_overlap import overlap_mask
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
 from edgecnn.data.synthetic.scenes import SyntheticScenes

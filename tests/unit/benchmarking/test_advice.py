@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.loop import scenarios, steady
+from edgecnn.benchmarking.loop import scenarios
+from edgecnn.benchmarking.loop import timed_loop as steady
 from edgecnn.benchmarking.protocol import PROFILES, Protocol, resolve
 from edgecnn.benchmarking.rounds import wants_another
 from edgecnn.benchmarking.verdict import judge

@@ -9,7 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.loop.steady import time_chunk
+from edgecnn.benchmarking.loop.timed_loop import time_chunk
 
 
 def empty() -> None:

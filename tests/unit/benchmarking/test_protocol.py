@@ -100,7 +100,7 @@ def of_words(words: tuple[str, ...]) -> Protocol:
 
     @click.command()
     @options.protocol(default="default")
-    def command(protocol: Protocol, threads: tuple[int, ...]) -> None:  # noqa: ARG001
+    def command(protocol: Protocol, threads: tuple[int, ...]) -> None:
         found.append(protocol)
 
     command.main(list(words), standalone_mode=False)

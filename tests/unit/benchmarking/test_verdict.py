@@ -88,13 +88,12 @@ def test_a_spread_beyond_reason_asks_for_its_cause_instead_of_ever_more_runs():
     assert "would be needed: find what disturbs it first" in reasons
 
 
-def test_a_disturbance_says_how_many_processes_to_measure_again():
+def test_a_disturbance_says_how_many_processes_it_affected():
     quiet, beside = row().runs[0], row(machine={"other_cpus": 1.5}).runs[0]
     five = replace(row(), runs=(quiet, beside, quiet, beside, quiet))
     (reason,) = judge(five, replace(PROTOCOL, processes=5)).reasons
     assert reason == (
-        "other processes kept 1.5 processors busy in 2 of 5 processes: "
-        "stop them and measure 2 again"
+        "other processes kept 1.5 processors busy in 2 of 5 processes: stop them and measure again"
     )
 
 
@@ -212,7 +211,7 @@ REAL = {"real": True, "fed": "data", "inputs_differ": True, "varies_with": None}
     ("response", "verdict", "word"),
     [
         (REAL, "INVALID", "the same for every sample of the data"),
-        (REAL | {"inputs_differ": False}, "VALID", "all samples of the data are the same"),
+        (REAL | {"inputs_differ": False}, "VALID", "all samples of the data set are identical"),
         (SYNTHETIC | {"tried": ["noise -1…1"]}, "INVALID", "(noise 0…1, noise -1…1)"),
         (SYNTHETIC | {"varies_with": "noise 0…255"}, "VALID", "not on noise 0…255"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import pytest
 
+from edgecnn.analysis import compare, gate
 from edgecnn.benchmarking import bisection
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration
 from edgecnn.boards.inventory import Board
@@ -18,8 +19,8 @@ from edgecnn.data.boxes import exif
 from edgecnn.data.packed.writing import pack
 from edgecnn.explanation.explain import explain
 from edgecnn.optimization import goal, optimize
-from edgecnn.reporting.comparison import compare, gate
-from edgecnn.search import crew, settings, trials
+from edgecnn.search import settings, trials
+from edgecnn.search import worker_pool as crew
 from edgecnn.vision.collect import CollectSettings
 from edgecnn.vision.detectors.detector import load_detector
 from edgecnn.vision.sources.capture import Patience

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from edgecnn.conversion.inference.activations import GraphOperator
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import PRESETS
-from edgecnn.conversion.running.activations import GraphOperator
 
 
 def chosen(name: str, *operators: str) -> list[str]:

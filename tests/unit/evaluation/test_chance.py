@@ -13,7 +13,7 @@ from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.class_scorer import ClassScorer
 from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.results import Accuracy
-from edgecnn.results.proof import uninformative_reason
+from edgecnn.results.chance_level import uninformative_reason
 
 
 def test_the_tail_is_the_exact_binomial_one():

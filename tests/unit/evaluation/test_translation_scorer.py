@@ -10,7 +10,7 @@ from edgecnn.conversion.verification.gate import accuracy_gate
 from edgecnn.data.subword_vocabulary import train_vocabulary
 from edgecnn.errors import InputError
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.parity_words import concerns, summary
+from edgecnn.evaluation.parity_findings import concerns, summary
 from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.preprocessing import SubwordPreprocessing, TextPreprocessing
 from edgecnn.results.accuracy_drop import drop_between

@@ -92,7 +92,7 @@ def test_classes_in_another_order_are_matched_by_name(saved):
 def test_data_whose_classes_cannot_be_matched_are_refused(saved):
     path = saved(*for_dark_and_bright(7, dark=0, bright=1))
 
-    with pytest.raises(InputError, match=r"7 classes, the data have 2 .night, day.*--labels"):
+    with pytest.raises(InputError, match=r"7 classes, the data set has 2 .night, day.*--labels"):
         explain(path, dataset=dark_and_bright(("night", "day")), preprocessing="0..1")
 
 

@@ -196,7 +196,7 @@ def test_sounds_of_another_rate_than_the_model_takes_are_refused():
     of_8, of_44 = (SpectrogramPreprocessing(32, rate=rate) for rate in (8000, 44100))
     assert choose_preprocessing(lambda: of_8, HEARS).preprocessing == of_8
     for option in (None, of_8):
-        with pytest.raises(InputError, match="recordings of 8000 Hz, the data have 44100 Hz"):
+        with pytest.raises(InputError, match="recordings of 8000 Hz, the data set has 44100 Hz"):
             choose_preprocessing(lambda: of_44, HEARS, option=option)
 
 

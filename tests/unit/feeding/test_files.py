@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.feeding import infer_from_file
-from edgecnn.feeding.proof import infer_from_first_operators
+from edgecnn.feeding.inferred_input import infer_from_first_operators
 from edgecnn.formats.front import InputOperators, read_input_operators
 
 

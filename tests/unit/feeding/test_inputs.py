@@ -84,8 +84,8 @@ def test_fractions_are_no_pixels():
 
 
 def test_ids_beyond_the_table_are_refused():
-    refused({"ids": WORDS}, IDS, match=r"takes ids 0…3, the data hold 4", limits={"ids": 4})
-    refused({"ids": WORDS - 1}, IDS, match=r"takes ids 0…8, the data hold -1", limits={"ids": 9})
+    refused({"ids": WORDS}, IDS, match=r"takes ids 0…3, the data set has 4", limits={"ids": 4})
+    refused({"ids": WORDS - 1}, IDS, match=r"takes ids 0…8, the data set has -1", limits={"ids": 9})
 
 
 def test_text_is_no_number():

@@ -9,8 +9,8 @@ from edgecnn import models
 from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
 from edgecnn.models.convs2s import HIDDEN, parameters, receptive_field
+from edgecnn.sequences.graphs import is_sequence_model, parts_of
 from edgecnn.sequences.keras_steps import KerasSteps
-from edgecnn.sequences.parts import is_sequence_model, parts_of
 
 LENGTH, WORDS = 12, 40
 SMALL = {

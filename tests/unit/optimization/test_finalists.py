@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.manifest import Artifact, Manifest
+from edgecnn.optimization.candidates import SearchCandidate
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.finalists import (
     MOST_RACED,
@@ -21,7 +22,6 @@ from edgecnn.optimization.finalists import (
 )
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import TimedCandidate
-from edgecnn.optimization.tried import SearchCandidate
 from edgecnn.results import Measurement, Results
 from tests.unit.reporting import factory
 
@@ -80,7 +80,7 @@ def test_a_slow_row_with_two_rounds_leaves_the_others_their_order():
     assert chances([first.measurement, slow.measurement]) == [None, None]
 
 
-def test_four_rounds_of_a_restless_machine_make_no_order_sure():
+def test_four_rounds_of_a_noisy_machine_make_no_order_certain():
     first = timed(tried("a", 1.0), [1.0, 1.4, 1.0, 1.3])
     second = timed(tried("b", 1.0), [1.02, 1.41, 1.3, 1.05])
     one, other = chances([first.measurement, second.measurement])

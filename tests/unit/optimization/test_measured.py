@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.analysis.answer import choose
+from edgecnn.analysis.rows import collect
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization.measured import answer
-from edgecnn.reporting.answer import choose
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Measurement, Results
 from tests.unit.reporting import factory
 

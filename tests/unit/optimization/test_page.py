@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgecnn.analysis.answer import choose
+from edgecnn.analysis.rows import collect
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import OptimizationOutcome
 from edgecnn.optimization.page import of_report
-from edgecnn.reporting.answer import choose
-from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from tests.unit.optimization.test_finalists import timed, tried
 from tests.unit.reporting import factory

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.ask import CachedMeasurement
+from edgecnn.benchmarking.measurement_cache import CachedMeasurement
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import Target
 from edgecnn.data.base import Dataset, Split

@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from edgecnn.analysis.gate import GateBaseline, regression_gate
 from edgecnn.reporting import exports
-from edgecnn.reporting.comparison.gate import GateBaseline, regression_gate
 from tests.unit.reporting import factory
 
 # Bencher Metric Format, as its reference publishes it.

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from edgecnn.analysis.rows import collect, reproduce
 from edgecnn.preprocessing import Fed
 from edgecnn.reporting import cells, csv, html, markdown
-from edgecnn.reporting.rows import collect, reproduce
 from edgecnn.results import Measurement, Results
 from tests.unit.reporting import factory
 
@@ -45,7 +45,7 @@ def test_files_that_are_fed_alike_share_a_line(told: Results):
 
 
 def test_a_row_that_nobody_knows_how_to_feed_says_that_it_was_not(results: Results):
-    unknown = Fed("unknown", "nothing says how its input is prepared")
+    unknown = Fed("unknown", "the preprocessing is unknown")
     row = replace(results.measurements[0], fed=unknown)
     (line,) = cells.fed(collect([replace(results, measurements=(row,))]))
     assert "not fed the data: nothing says" in line

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgecnn.analysis import compare
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.benchmarking.verdict import judge
 from edgecnn.errors import EdgeCNNError
-from edgecnn.reporting import csv, extract, html, markdown, summary, terminal
-from edgecnn.reporting.comparison import compare
-from edgecnn.reporting.comparison import rendering as comparison
+from edgecnn.reporting import comparison, csv, extract, html, markdown, summary, terminal
 from edgecnn.results import Results
 from tests.unit.hostile import changed_json, damaged, limited_memory
 from tests.unit.reporting import factory

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.reporting.comparison.pairing import Times, shared_times
+from edgecnn.analysis.pairing import Times, shared_times
 
 
 def times(values: dict[int, float], quiet: dict[int, float] | None = None) -> Times:

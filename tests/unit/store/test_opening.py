@@ -19,7 +19,8 @@ from alembic.script import ScriptDirectory
 
 import edgecnn.store.sql.migrations
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.store import open_database, place
+from edgecnn.store import address as place
+from edgecnn.store import open_database
 from edgecnn.store.sql import opening
 from edgecnn.store.sql.tables import metadata
 from tests.unit.store import made_up

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.vision.explain import lay_heat_over, with_evidence
+from edgecnn.vision.evidence.computing import redness
+from edgecnn.vision.evidence.drawing import lay_heat_over, with_evidence
 from edgecnn.vision.overlay import FOUND, StatusPanel, draw
 from edgecnn.vision.pipeline import Evidence, StageTime
-from edgecnn.vision.pipeline.evidence import redness
 from edgecnn.vision.tracking import Track
 
 STAGES = {"infer": StageTime(4.2, None, 40), "draw": StageTime(1.0, 2.0, 200)}

@@ -1,8 +1,7 @@
-"""A door for models that take channels first: their files take channels last, as everything here
-feeds it, and transpose inside.
+"""Wrap channels-first Keras models so that their exported files are channels last.
 
-Converters lower convolutions over channels first to channels last with a transposition before
-and behind; the one of the door cancels out the first of them.
+Converters lower channels-first convolutions to channels last with a transposition before and
+after each; the wrapper's transposition cancels out the first of them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking.inputs.samples import write_samples
-from edgecnn.benchmarking.loop.raw import write_raw
+from edgecnn.benchmarking.loop.encoded_samples import write_raw
 from edgecnn.data.base import Split
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import (

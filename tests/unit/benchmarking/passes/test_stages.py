@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.benchmarking.loop.raw import EncodedSamples, write_raw
+from edgecnn.benchmarking.loop.encoded_samples import EncodedSamples, write_raw
 from edgecnn.benchmarking.passes import make, stages
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecnn.benchmarking.loop import steady
+from edgecnn.benchmarking.loop import timed_loop as steady
 from edgecnn.benchmarking.machine import observation
 from edgecnn.benchmarking.passes import make, sustained
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration, resolve

@@ -10,11 +10,11 @@ import pytest
 from edgecnn.data import load
 from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.boxes.coco import load_coco
-from edgecnn.data.held_out import with_splits
 from edgecnn.data.inspection import contact_sheet
 from edgecnn.data.inspection.inspect import inspect
-from edgecnn.data.set_apart import set_apart
 from edgecnn.data.sources import sent
+from edgecnn.data.splitting.calibration_holdout import set_apart
+from edgecnn.data.splitting.held_out import with_splits
 
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 

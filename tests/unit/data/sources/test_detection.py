@@ -188,7 +188,7 @@ def test_a_detector_of_one_named_class_is_asked_for_that_class(tmp_path):
     [(("dog",), (), "cow, stop, trafficlight"), (("cow",), ("stop",), "stop")],
 )
 def test_a_detector_of_one_class_is_not_scored_on_another(tmp_path, names, classes, had):
-    with pytest.raises(InputError, match=f"the data have {had}$") as refused:
+    with pytest.raises(InputError, match=f"the data set has {had}$") as refused:
         answers(write_many(tmp_path / "set"), names, classes)
     assert refused.value.hint == f"the model has: {names[0]}"
 

@@ -8,9 +8,9 @@ import pytest
 
 from edgecnn.data import load
 from edgecnn.data.boxes.classes import merged, numbers_in
-from edgecnn.data.held_out import with_splits
 from edgecnn.data.inspection.inspect import inspect
 from edgecnn.data.sources import sent
+from edgecnn.data.splitting.held_out import with_splits
 from edgecnn.errors import InputError
 
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")

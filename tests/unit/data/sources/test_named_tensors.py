@@ -10,7 +10,7 @@ import pytest
 import edgecnn.data
 from edgecnn.data.base import Dataset
 from edgecnn.data.inspection.inspect import inspect
-from edgecnn.data.set_apart import set_apart
+from edgecnn.data.splitting.calibration_holdout import set_apart
 from edgecnn.errors import InputError
 
 RNG = np.random.default_rng(0)

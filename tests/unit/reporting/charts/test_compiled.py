@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from edgecnn.analysis.rows import collect
 from edgecnn.reporting.charts import compiled as compiled_charts
 from edgecnn.reporting.charts.compiled import compiled
-from edgecnn.reporting.rows import collect
 
 
 @pytest.fixture

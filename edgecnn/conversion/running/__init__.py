@@ -1,3 +1,0 @@
-"""Samples run through models while one is converted or verified: what goes in, what comes out, and
-what its layers compute on the way.
-"""

@@ -1,0 +1,1 @@
+"""Learning classes: a label for each sample."""

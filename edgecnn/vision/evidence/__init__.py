@@ -1,0 +1,1 @@
+"""The network's own evidence for what it finds: computed, and drawn over the image."""
