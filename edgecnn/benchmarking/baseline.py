@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.environments.isolated import environments_folder
 from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
+from edgecnn.system.places import data_home
 
 SESSIONS = 20
 MOST_AGE_DAYS = 30.0
@@ -38,7 +38,7 @@ class QuietBaseline:
             *(machine.get(name) for name in ("board", "cpu_model", "architecture")),
         ]
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-        self._path = environments_folder().parent / f"baseline-{digest}.json"
+        self._path = data_home() / f"baseline-{digest}.json"
 
     def reference_ns(self, python: str) -> float | None:
         """The least of what recent sessions saw with that Python; None when nothing is known."""

@@ -30,6 +30,7 @@ from edgecnn.benchmarking.loop import own_environment
 from edgecnn.benchmarking.loop.worker_outputs import output_paths
 from edgecnn.benchmarking.plan import record_of
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.resuming import preprocessing_record, scoring_record
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError, InputError
@@ -101,6 +102,7 @@ class MeasurementCache:
         self._protocol = protocol
         work.mkdir(parents=True, exist_ok=True)
         self._feeding = PreparedInputs(data, work, preprocessing)
+        self._said = preprocessing_record(preprocessing)
         self._n = len(data["test"])
         self.asked = 0
         """Questions that a worker answered, and not the folder."""
@@ -126,7 +128,10 @@ class MeasurementCache:
     def _key(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> str:
         samples = [self._data.sha256, self._n, self._part]
         place = _place(configuration.partition(":")[0])
-        question = json.dumps([artifact.sha256, configuration, asdict(options), samples, place])
+        scored = [self._said, scoring_record([artifact], None)]
+        question = json.dumps(
+            [artifact.sha256, configuration, asdict(options), samples, place, scored]
+        )
         return hashlib.sha256(question.encode()).hexdigest()[:24]
 
     def _measure(

@@ -193,6 +193,16 @@ def option_record(preprocessing: Preprocessing | str) -> Any:
     return json.loads(json.dumps(preprocessing.to_dict()))
 
 
+def preprocessing_record(preprocessing: Preprocessing | str | None) -> Any:
+    """What was said of the preprocessing, as JSON gives it back: the name of a preset, or the values
+    of an object or in a file, whose path says nothing. Raises InputError for a file that is no
+    JSON object.
+    """
+    if isinstance(preprocessing, str) and preprocessing not in PRESETS:
+        return preprocessing_values(Path(preprocessing))
+    return None if preprocessing is None else option_record(preprocessing)
+
+
 def data_record(
     data: Dataset | None,
     models: Sequence[Artifact],

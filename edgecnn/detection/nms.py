@@ -1,4 +1,7 @@
-"""Which of many overlapping boxes stand for one sign, and where exactly it is."""
+"""Which of many overlapping boxes stand for one sign, and where exactly it is.
+
+Not cv2.dnn.NMSBoxes: it neither votes nor knows a part of a sign, and a bundle runs without OpenCV.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ RECIPE_FILE = "recipe.json"
 ANSWERS_FOLDER = "answers"
 
 
-def _content(model: Path) -> str:
+def content_digest(model: Path) -> str:
     """What distinguishes a folder or a file without a manifest from another version of itself."""
     if model.is_file():
         return sha256_of(model)
@@ -41,7 +41,7 @@ def settings_record(
     """What decides the answer, as JSON holds it."""
     goal = settings.goal
     return {
-        "model": known.sha256 if known else _content(model),
+        "model": known.sha256 if known else content_digest(model),
         "data": data.sha256,
         "goal": [
             goal.max_drop,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.measurement_cache import MeasurementCache
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
+from edgecnn.benchmarking.resuming import preprocessing_record
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.sources.kinds import located
@@ -32,6 +33,7 @@ from edgecnn.optimization.folder import (
     RESULTS_FILE,
     check_folder,
     claim_folder,
+    content_digest,
     save,
     settings_record,
 )
@@ -102,9 +104,9 @@ def optimize(
         samples=settings.samples,
     )
     source_options = {
-        "preprocessing": None if preprocessing is None else str(preprocessing),
-        "weights": None if weights is None else str(weights),
-        "custom": [str(path) for path in custom] or None,
+        "preprocessing": preprocessing_record(preprocessing),
+        "weights": None if weights is None else content_digest(Path(weights)),
+        "custom": [content_digest(path) for path in custom] or None,
         "shape": shape or None,
         "about": None if about in (None, ModelOptions()) else str(about),
     }

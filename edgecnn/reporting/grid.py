@@ -1,4 +1,8 @@
-"""A console table whose names give way on a narrow console, while its numbers never do."""
+"""A console table whose names give way on a narrow console, while its numbers never do.
+
+Rich's own tables draw it. They shorten columns in proportion to their width, numbers as well; this
+lays out the columns of names before rich does.
+"""
 
 from __future__ import annotations
 

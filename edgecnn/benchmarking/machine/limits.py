@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.environments.isolated import environments_folder
 from edgecnn.benchmarking.machine import description as machine
 from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Environment
+from edgecnn.system.places import data_home
 
 TIMEOUT_SECS = 120.0
 _VERSION = 1
@@ -151,7 +151,7 @@ def _read() -> Mapping[str, Any]:
 
 def _file() -> Path:
     name = hashlib.sha256(json.dumps(_identity(), sort_keys=True).encode()).hexdigest()[:16]
-    return environments_folder().parent / "limits" / f"{name}.json"
+    return data_home() / "limits" / f"{name}.json"
 
 
 def _identity() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,33 @@ def test_other_samples_of_the_same_data_are_another_question(
     outcome = WorkerOutcome("unsupported", error="operator GATHER")
     monkeypatch.setattr(ask, "run_worker", lambda job, python: outcome)
     counts = [asked(tmp_path, artifact, part=part) for part in ("first", "second", "first")]
+    assert counts == [1, 1, 0]
+
+
+def test_another_preprocessing_in_the_same_file_is_another_question(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Files of ncnn and MNN hold no manifest: theirs do not change with it."""
+    monkeypatch.setattr(
+        ask, "run_worker", lambda job, python: WorkerOutcome("unsupported", error="GATHER")
+    )
+    path = tmp_path / "preprocessing.json"
+    counts = []
+    for scale in (1.0, 2.0, 1.0):
+        path.write_text(json.dumps({"scale": scale}))
+        counts.append(asked(tmp_path, artifact, preprocessing=str(path)))
+    assert counts == [1, 1, 0]
+
+
+def test_another_preprocessing_in_the_manifest_is_another_question(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        ask, "run_worker", lambda job, python: WorkerOutcome("unsupported", error="GATHER")
+    )
+    prepared = replace(artifact.manifest.preprocessing, scale=2.0)
+    other = replace(artifact, manifest=replace(artifact.manifest, preprocessing=prepared))
+    counts = [asked(tmp_path, each) for each in (artifact, other, artifact)]
     assert counts == [1, 1, 0]
 
 
