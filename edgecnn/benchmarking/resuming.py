@@ -194,9 +194,8 @@ def option_record(preprocessing: Preprocessing | str) -> Any:
 
 
 def preprocessing_record(preprocessing: Preprocessing | str | None) -> Any:
-    """What was said of the preprocessing, as JSON gives it back: the name of a preset, or the values
-    of an object or in a file, whose path says nothing. Raises InputError for a file that is no
-    JSON object.
+    """What the user says of the preprocessing, as JSON gives it back: the name of a preset, or
+    values, not the path of their file. Raises InputError for a file that holds no JSON object.
     """
     if isinstance(preprocessing, str) and preprocessing not in PRESETS:
         return preprocessing_values(Path(preprocessing))

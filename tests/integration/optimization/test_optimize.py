@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -129,3 +130,26 @@ def test_a_layer_that_int8_ruins_is_named_and_it_alone_stays_out_of_int8(
     (costs,) = outcome.costs.values()
     assert any("ruined" in name for name in (costs[0].name, *costs[0].tensors))
     assert max(outcome.validations.values()) <= 12 + 5
+
+
+def test_other_values_in_the_file_of_the_preprocessing_are_another_optimization(
+    made, tmp_path, monkeypatch
+):
+    def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecnn.optimization.optimize._OptimizationRun.outcome", interrupted)
+    model = tmp_path / "nobody_says_how_it_is_fed.keras"
+    shutil.copy(made(plain), model)
+    values = digits().preprocessing((8, 8, 1)).to_dict()
+
+    def again(name: str, scale: float) -> None:
+        path = tmp_path / name
+        path.write_text(json.dumps({**values, "scale": scale}))
+        optimize(model, digits(), LITERT, tmp_path / "out", preprocessing=str(path))
+
+    for name in ("first.json", "moved.json"):
+        with pytest.raises(KeyboardInterrupt):
+            again(name, 1 / 16)
+    with pytest.raises(InputError, match=r"other settings \(preprocessing\)"):
+        again("first.json", 1 / 255)

@@ -17,6 +17,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.manifest import Artifact, Manifest, write_manifest
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.results import RuntimeOptions
+from edgecnn.tensor_spec import TensorSpec
 
 CLASSES = tuple("abc")
 
@@ -106,10 +107,15 @@ def test_another_preprocessing_in_the_same_file_is_another_question(
     monkeypatch.setattr(
         ask, "run_worker", lambda job, python: WorkerOutcome("unsupported", error="GATHER")
     )
-    path = tmp_path / "preprocessing.json"
+    path, taken = (
+        tmp_path / "preprocessing.json",
+        (TensorSpec("input", (None, 2, 2, 1), "float32"),),
+    )
+    manifest = replace(artifact.manifest, inputs=taken, preprocessing=None)
+    artifact = replace(artifact, manifest=manifest)
     counts = []
     for scale in (1.0, 2.0, 1.0):
-        path.write_text(json.dumps({"scale": scale}))
+        path.write_text(json.dumps(ImagePreprocessing(2, 2, 1, scale=scale).to_dict()))
         counts.append(asked(tmp_path, artifact, preprocessing=str(path)))
     assert counts == [1, 1, 0]
 
