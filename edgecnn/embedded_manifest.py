@@ -13,10 +13,9 @@ from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.formats.kinds import by_suffix
-from edgecnn.formats.recipes import recipe_in
+from edgecnn.formats.recipes import RECIPES, recipe_in
 from edgecnn.manifest import (
     EMBEDDED_KEY,
-    RECIPES,
     Artifact,
     Manifest,
     check_model_path,
@@ -45,8 +44,11 @@ def infer_manifest(path: Path) -> Manifest:
     """What a foreign file says: its recipe by its tensors, the model by its name, without the
     recipe if it ends in one.
     """
-    named = next((name for name in RECIPES if path.stem.lower().endswith(name)), "")
-    model = path.stem[: len(path.stem) - len(named)].rstrip("_-.") if named else path.stem
+    known = by_suffix(path)
+    stem = path.stem.removesuffix(f".{known.name}") if known else path.stem  # as in net.ncnn.param
+    endings = [name for name in RECIPES if stem.lower().endswith(name)]
+    named = max(endings, key=len, default="")  # bfloat16 ends in float16
+    model = stem[: len(stem) - len(named)].rstrip("_-.")
     return Manifest(model=model or path.stem, recipe=recipe_in(path), inferred=True)
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import atomic_path, read_json_file, sha256_of
 from edgecnn.formats.check import check_model_path, digest_of, model_files
@@ -24,7 +25,6 @@ from edgecnn.tensor_spec import TensorSpec
 
 __all__ = [
     "EMBEDDED_KEY",
-    "RECIPES",
     "SCHEMA_VERSION",
     "Artifact",
     "Manifest",
@@ -41,7 +41,6 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 MAX_SIDECAR_BYTES = 16 << 20
-RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 EMBEDDED_KEY = "edgecnn.manifest"
 _SIDECAR = ".manifest.json"
 
@@ -226,3 +225,6 @@ def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
 def with_conversion(manifest: Manifest, **entries: Any) -> Manifest:
     """A copy of `manifest` with `entries` added to its conversion record."""
     return replace(manifest, conversion={**manifest.conversion, **entries})
+
+
+__getattr__ = old_names(__name__, {"RECIPES": "edgecnn.formats.recipes:MADE"})

@@ -133,7 +133,6 @@ MOVED = {
     "reporting.compare": "analysis.compare",
     "reporting.compiled_charts": "reporting.charts.compiled",
     "reporting.formats": "numbers",
-    "reporting.gate": "analysis.gate",
     "reporting.history_chart": "reporting.charts.history",
     "reporting.lineage": "analysis.lineage",
     "reporting.machines": "analysis.machines",

@@ -69,6 +69,7 @@ def command(
     from edgecnn.errors import GateError, InputError
     from edgecnn.registry import lookup
     from edgecnn.reporting import exports
+    from edgecnn.reporting import gate as words
 
     if form and out is None:
         raise InputError("--format needs --out", hint="pass --out FILE")
@@ -83,18 +84,18 @@ def command(
     for each in gate.rows:
         bad = each.outcome in gates.FAILING
         color = "red" if bad else "green" if each.outcome == "faster" else None
-        click.echo(click.style(gates.sentence(each, against), fg=color))
+        click.echo(click.style(words.sentence(each, against), fg=color))
     if out is not None:
         _write(gate, [row for row, _ in pairs], form, out)
     if gate.failed:
-        raise GateError(gates.headline(gate), hint="the sentences above say what and by how much")
+        raise GateError(words.headline(gate), hint="the sentences above say what and by how much")
     if not any(each.effect for each in gate.rows):
         raise InputError(
             f"no row can be compared with {against}: {gate.rows[0].why if gate.rows else 'none'}",
             hint=f"measure {against} on this machine and import it: "
             f"edgecnn results import FILE --label {against}",
         )
-    click.echo(gates.headline(gate))
+    click.echo(words.headline(gate))
 
 
 def _load(path: Path) -> Sequence[Results]:
@@ -130,12 +131,12 @@ def _with_baselines(
 
 
 def _write(gate: RegressionGate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
-    from edgecnn.analysis import gate as gates
     from edgecnn.files import write_text_atomically
     from edgecnn.reporting import exports
+    from edgecnn.reporting import gate as words
 
     if form is None:
-        text = gates.markdown(gate)
+        text = words.markdown(gate)
     else:
         text = exports.junit(rows, gate) if form == "junit" else exports.FORMATS[form](rows)
     write_text_atomically(out, text)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file
+from edgecnn.manifest import Manifest
 from edgecnn.records import FieldError, abbreviated, read_record
 
 Weights = Literal["float32", "float16", "int8"]
@@ -189,6 +190,19 @@ PRESETS: Mapping[str, Recipe] = {
     "int16x8": Recipe("int8", "int16"),
 }
 """Recipes with a name of their own."""
+
+
+def recipe_of(manifest: Manifest) -> Recipe | None:
+    """The recipe that a file was made by, as its manifest has it; None for recipes that are not
+    made here.
+    """
+    said = manifest.conversion.get("recipe")
+    if not isinstance(said, Mapping):
+        return PRESETS.get(manifest.recipe)
+    try:
+        return Recipe.from_dict({name: value for name, value in said.items() if name != "digest"})
+    except InputError:
+        return None
 
 
 def read_recipe(path: Path) -> Recipe:

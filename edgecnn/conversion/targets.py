@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecnn.conversion.recipe import PRESETS, Recipe, read_recipe
 from edgecnn.errors import InputError
+from edgecnn.formats.recipes import MADE
 from edgecnn.registry import lookup, unknown_name
 
 
@@ -48,10 +49,7 @@ class Target:
 
 _ENDINGS = {"ncnn": "ncnn.param"}
 TARGETS = (
-    *(
-        Target("tflite", recipe)
-        for recipe in ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
-    ),
+    *(Target("tflite", recipe) for recipe in MADE),
     *(Target("onnx", recipe) for recipe in ("float32", "float16", "dynamic_int8", "static_int8")),
     *(Target("ncnn", recipe) for recipe in ("float32", "float16", "static_int8")),
     *(Target("mnn", recipe) for recipe in ("float32", "float16", "static_int8")),

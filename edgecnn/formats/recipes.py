@@ -14,6 +14,13 @@ from edgecnn.formats.kinds import by_suffix
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 BYTES = ("int8", "uint8")
 NIBBLES = ("int4", "uint4", "int2", "uint2")
+MADE = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
+"""Recipes of files that edgecnn makes, by their arithmetic: presets differ in how numbers are found
+as well.
+"""
+QUANTIZED = ("dynamic_int8", "int8_weights", "int4_weights", "static_int8", "int16x8")
+RECIPES = (*FLOATS, *QUANTIZED)
+"""All that `recipe_in` reads off files but policies of Keras, in the order of charts."""
 
 
 def recipe_in(path: Path) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from edgecnn.analysis.baselines import accuracy_baseline
 from edgecnn.analysis.row import Row
 from edgecnn.analysis.rows import collect
-from edgecnn.conversion.recipe import PRESETS, Recipe
+from edgecnn.conversion.recipe import Recipe, recipe_of
 from edgecnn.manifest import Artifact
 from edgecnn.optimization import outcome_text as words
 from edgecnn.optimization.bundles.bundle import NOT_BUNDLED
@@ -44,13 +44,14 @@ def answer(
         return None
     files = {artifact.sha256: artifact for artifact in artifacts}
     candidates = [
-        (row, _tried(files[one.artifact.sha256], one, row.accuracy_drop, parent.accuracy))
+        (row, _tried(files[one.artifact.sha256], recipe, one, row.accuracy_drop, parent.accuracy))
         for row, one in zip(rows, results.measurements, strict=True)
         if one.artifact.sha256 in files
         and files[one.artifact.sha256].format not in NOT_BUNDLED
         and row.measured
         and one.latency is not None
         and row.accuracy_drop is not None
+        and (recipe := recipe_of(files[one.artifact.sha256].manifest)) is not None
     ]
     if not candidates:
         return None
@@ -135,12 +136,16 @@ def _parent(results: Results, rows: Sequence[Row]) -> Measurement | None:
 
 
 def _tried(
-    artifact: Artifact, measured: Measurement, drop: AccuracyDrop | None, parent: Accuracy
+    artifact: Artifact,
+    recipe: Recipe,
+    measured: Measurement,
+    drop: AccuracyDrop | None,
+    parent: Accuracy,
 ) -> SearchCandidate:
     peak = measured.memory["peak_rss_bytes"]
     return SearchCandidate(
         artifact,
-        PRESETS.get(artifact.manifest.recipe, Recipe()),
+        recipe,
         measured.configuration,
         drop=None if drop is None else _drop(drop, measured, parent),
         rough_ms=measured.latency.p50 if measured.latency else None,

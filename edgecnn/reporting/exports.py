@@ -16,7 +16,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from edgecnn.analysis import matching
-from edgecnn.analysis.gate import FAILING, RegressionGate, sentence
+from edgecnn.analysis.gate import FAILING, RegressionGate
+from edgecnn.reporting.gate import sentence
 from edgecnn.results import Measurement, Results
 from edgecnn.text import fitted
 

@@ -20,7 +20,8 @@ from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verification.verify import load_session
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.kinds import known_suffixes
-from edgecnn.manifest import RECIPES, Artifact, Manifest
+from edgecnn.formats.recipes import MADE
+from edgecnn.manifest import Artifact, Manifest
 from edgecnn.registry import FORMATS, RUNTIMES, lookup
 from edgecnn.results import Load, RuntimeOptions
 from edgecnn.runtimes.first_layer import read_first_convolution
@@ -83,7 +84,7 @@ def test_the_nearest_name_is_offered():
 
 # The whole package, looked through
 
-NAMES = {*known_suffixes(), *FORMATS.builtin, *RECIPES, *scenarios.SCENARIOS}
+NAMES = {*known_suffixes(), *FORMATS.builtin, *MADE, *scenarios.SCENARIOS}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TWO_KINDS = {
     # Two formats of which the caller has checked that it is one of them.

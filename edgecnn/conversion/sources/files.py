@@ -15,6 +15,7 @@ from edgecnn.conversion.rewriting.onnx.dequantization import write_dequantized
 from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
 from edgecnn.feeding import InferredInput, infer_from_file
+from edgecnn.formats import recipes
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.formats.signature import Dimension
@@ -26,14 +27,13 @@ if TYPE_CHECKING:
     from edgecnn.conversion.targets import Target
     from edgecnn.runtimes.base import Session
 
-FLOATS = ("", "float32", "float16", "bfloat16", "float64")
+FLOATS = ("", *recipes.FLOATS)
 """What files hold that can still become any other recipe; "" has no weights."""
 _CARRIED = (("tflite", "onnx"),)
 """From one format to another with all quantized numbers."""
-_QUANTIZED = ("static_int8", "dynamic_int8", "int8_weights", "int4_weights", "int16x8")
 _NOT_CARRIED = ("int4_weights",)
 """Recipes whose numbers tf2onnx does not read."""
-DEQUANTIZED = {"onnx": _QUANTIZED, "tflite": _QUANTIZED}
+DEQUANTIZED = {"onnx": recipes.QUANTIZED, "tflite": recipes.QUANTIZED}
 """Recipes, by the format of the file, of which a float ONNX file can be written: the numbers that
 it stores, as real ones."""
 _INTEGERS = ("static_int8", "int16x8")

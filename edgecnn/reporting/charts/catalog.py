@@ -11,6 +11,7 @@ from edgecnn.analysis import answer
 from edgecnn.analysis.baselines import group_of
 from edgecnn.analysis.row import Row
 from edgecnn.errors import InputError
+from edgecnn.formats.recipes import RECIPES
 from edgecnn.reporting.charts import primitives, specs
 from edgecnn.reporting.charts.primitives import MOST_BARS, MOST_CURVES, Domains
 from edgecnn.reporting.columns import COLUMNS, flat
@@ -188,7 +189,7 @@ def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
     """What colors and shapes stand for in a report of these rows."""
     return Domains(
         runtimes=primitives.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
-        recipes=primitives.ordered([row.recipe for row in rows if row.recipe], primitives.RECIPES),
+        recipes=primitives.ordered([row.recipe for row in rows if row.recipe], RECIPES),
         machines=tuple(dict.fromkeys(row.machine_label for row in rows)),
         legends=legends,
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 MOST_BARS = 20
 MOST_CURVES = 6
-RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 TIMED = "datum.timed"
 # On a narrow page a name breaks at its dots.

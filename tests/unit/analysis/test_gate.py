@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn.analysis import gate
 from edgecnn.analysis.gate import GateBaseline, regression_gate
 from edgecnn.errors import InputError
-from tests.unit.reporting import factory
+from edgecnn.reporting import gate as words
+from tests.unit.reporting import factory, hostile_results
 from tests.unit.store import made_up
 
 
@@ -91,11 +91,11 @@ def test_beside_its_baseline_three_percent_are_found_and_nothing_else():
 def test_a_slowdown_is_a_sentence_with_its_interval_and_what_it_was_held_against():
     found = regression_gate([(row(99, 1.2), GateBaseline(stored(6)))], "main")
     assert found.failed
-    said = gate.sentence(found.rows[0], "main")
+    said = words.sentence(found.rows[0], "main")
     assert said.startswith("net0.float32.tflite on litert:cpu ×1 is ")
     assert "slower than main [+" in said
     assert said.endswith("against 6 stored sessions.")
-    assert gate.headline(found) == "Regression against main: 1 slower of 1 configuration."
+    assert words.headline(found) == "Regression against main: 1 slower of 1 configuration."
 
 
 def test_a_sure_slowdown_below_the_threshold_passes():
@@ -112,7 +112,7 @@ def test_accuracy_that_fell_fails_whatever_the_speed():
     worse = replace(row(2), accuracy=factory.answered(300))
     (judged,) = regression_gate([(worse, GateBaseline((base,)))], "main").rows
     assert judged.outcome == "less accurate"
-    assert "points less accurate than main" in gate.sentence(judged, "main")
+    assert "points less accurate than main" in words.sentence(judged, "main")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_worked_and_does_not_any_more_fails(changes):
     broken = replace(row(9), **changes)
     found = regression_gate([(broken, GateBaseline(stored(3)))], "main")
     assert found.failed
-    assert "does not any more" in gate.sentence(found.rows[0], "main")
+    assert "does not any more" in words.sentence(found.rows[0], "main")
 
 
 def test_a_new_configuration_fails_nothing():
@@ -141,7 +141,7 @@ def test_one_process_decides_nothing():
     single = row(1, 3.0, processes=1)
     (judged,) = regression_gate([(single, GateBaseline(stored(5)))], "main").rows
     assert judged.outcome == "undecided"
-    assert "3 are needed" in gate.sentence(judged, "main")
+    assert "3 are needed" in words.sentence(judged, "main")
 
 
 def test_two_sessions_that_agree_by_chance_do_not_make_a_third_a_regression():
@@ -170,7 +170,8 @@ def test_a_threshold_that_is_none_is_refused():
         regression_gate([], "main", threshold=1.5)
 
 
-def test_the_markdown_is_harmless_whatever_the_names(hostile):
+def test_the_markdown_is_harmless_whatever_the_names():
+    hostile = hostile_results.hostile()
     pairs = [(each, GateBaseline((each,))) for each in hostile.measurements]
-    text = gate.markdown(regression_gate(pairs, "main"))
+    text = words.markdown(regression_gate(pairs, "main"))
     assert not re.search(r"(?<!\\)<(script|img|svg)", text)

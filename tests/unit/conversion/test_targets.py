@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.conversion.targets import TARGETS, Target, parse_targets
 from edgecnn.errors import InputError
-from edgecnn.manifest import RECIPES
+from edgecnn.formats.recipes import MADE
 
 
 def test_all_stands_for_every_target_of_tflite_and_onnx():
@@ -24,7 +24,7 @@ def test_int8_is_static_where_a_format_has_no_other():
 
 
 def test_every_recipe_is_a_known_one():
-    assert {target.recipe for target in TARGETS} == set(RECIPES)
+    assert {target.recipe for target in TARGETS} == set(MADE)
 
 
 def test_a_format_alone_stands_for_its_recipes():

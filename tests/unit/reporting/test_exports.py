@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.analysis.gate import GateBaseline, regression_gate
 from edgecnn.reporting import exports
-from tests.unit.reporting import factory
+from tests.unit.reporting import factory, hostile_results
 
 # Bencher Metric Format, as its reference publishes it.
 BMF = {
@@ -68,9 +68,9 @@ JUNIT = {
 }
 
 
-@pytest.fixture(params=["sample", "hostile"])
+@pytest.fixture(params=[factory.sample, hostile_results.hostile], ids=["sample", "hostile"])
 def rows(request):
-    return exports.rows_of([getattr(factory, request.param)()])
+    return exports.rows_of([request.param()])
 
 
 def strict(text):
