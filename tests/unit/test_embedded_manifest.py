@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.conversion.embedding import embed_manifest
-from edgecnn.embedded_manifest import load_artifact, read_embedded
+from edgecnn.embedded_manifest import infer_manifest, load_artifact, read_embedded
 from edgecnn.errors import InputError
 from edgecnn.formats.base import MAX_MANIFEST_BYTES
 from edgecnn.formats.keras.manifest import member
+from edgecnn.formats.recipes import RECIPES
 from edgecnn.manifest import EMBEDDED_KEY, Manifest, sidecar_path, write_manifest
 from tests.unit.formats import small_models
 
@@ -223,3 +224,26 @@ def test_a_tflite_whose_tables_point_at_themselves_ends_soon(tmp_path: Path):
     read_or_refuse(path)
     path.write_bytes(struct.pack("<I4s", 8, b"TFL3") + b"\x00\x00\x00\x00" * 1000)
     read_or_refuse(path)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_foreign_file_s_model_is_its_name_without_any_recipe(tmp_path: Path, recipe: str):
+    path = small_models.write_tflite(tmp_path / f"net_{recipe}.tflite")
+    assert infer_manifest(path).model == "net"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("net_float32.ncnn.param", "net"),
+        ("net.ncnn.param", "net"),
+        ("net.onnx", "net"),
+        ("int8.tflite", "int8"),
+        ("float32.tflite", "float32"),
+    ],
+)
+def test_a_foreign_file_s_model_is_its_name_without_its_format(
+    name: str, model: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("edgecnn.embedded_manifest.recipe_in", lambda _: "")
+    assert infer_manifest(Path(name)).model == model

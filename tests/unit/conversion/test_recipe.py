@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.conversion.recipe import PRESETS, Recipe, read_recipe
+from edgecnn.conversion.recipe import PRESETS, Recipe, read_recipe, recipe_of
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.errors import InputError
+from edgecnn.formats.recipes import MADE
+from edgecnn.manifest import Manifest
 
 MIXED = Recipe("int8", "int8", calibration="mse", per_layer=(("conv_2", "float32"),))
 
@@ -91,3 +93,26 @@ def test_a_file_that_holds_no_recipe_is_named(tmp_path):
     path.write_text("{}[")
     with pytest.raises(InputError, match=r"mine\.json"):
         read_recipe(path)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_arithmetic_of_every_preset_is_in_the_list_of_recipes(name: str):
+    assert PRESETS[name].arithmetic in MADE
+
+
+def test_the_recipe_of_a_file_is_read_from_its_manifest():
+    own = Recipe("int8", "int8", calibration="mse", per_layer=(("dense", "float32"),))
+    said = {"recipe": {**own.to_dict(), "digest": own.digest}}
+    assert recipe_of(Manifest(recipe=own.name, conversion=said)) == own
+    assert recipe_of(Manifest(recipe="static_int8")) == PRESETS["static_int8"]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        Manifest(recipe="int4_weights"),
+        Manifest(recipe="static_int8-1a2b3c4d", conversion={"recipe": {"weights": "int3"}}),
+    ],
+)
+def test_a_recipe_that_is_not_made_here_is_none(manifest: Manifest):
+    assert recipe_of(manifest) is None

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.analysis.answer import choose
 from edgecnn.analysis.rows import collect
+from edgecnn.conversion.recipe import Recipe
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization.measured import answer
 from edgecnn.results import Measurement, Results
@@ -86,3 +87,30 @@ def test_the_page_begins_with_the_file_that_is_shipped():
         (page,) = choose(collect([results]))
         assert page.row.artifact == found.choice.tried.artifact.path.name
         assert (page.row.drop, page.row.drop_bound) == (found.claim.points, found.claim.bound)
+
+
+def test_the_answer_says_by_which_recipe_the_file_was_made():
+    measured = rows()
+    own = Recipe("int8", "int8", calibration="mse", equalized=True)
+    said = {"recipe": {**own.to_dict(), "digest": own.digest}}
+    made = [
+        replace(each, manifest=Manifest(recipe=own.name, conversion=said))
+        if each.manifest.recipe == "static_int8"
+        else each
+        for each in files(measured)
+    ]
+    found = answer(Results(measurements=tuple(measured)), made)
+    assert found.choice.tried.recipe == own
+    assert "(ranges by mse, equalized)" in found.sentences[0]
+
+
+def test_a_file_of_an_unknown_recipe_is_not_taken_for_float32():
+    measured = rows()
+    made = [
+        replace(each, manifest=Manifest(recipe="int4_weights"))
+        if each.manifest.recipe == "static_int8"
+        else each
+        for each in files(measured)
+    ]
+    found = answer(Results(measurements=tuple(measured)), made)
+    assert [each.artifact.path.name for each in found.tried] == ["lenet5.float32.tflite"]
