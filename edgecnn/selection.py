@@ -123,7 +123,7 @@ def choose(candidates: Sequence[Taken], limits: Constraints) -> Selection[Taken]
 
 
 def is_shown(candidate: Candidate, limits: Constraints) -> bool:
-    """Whether samples show that the limit on the drop is kept (`accuracy_drop.decide`)."""
+    """Whether samples show that the limit on the drop is kept (`results.accuracy_drop.decide`)."""
     if limits.drop is None:
         return True
     bound = candidate.drop_bound

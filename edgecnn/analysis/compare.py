@@ -1,8 +1,8 @@
 """Two results, before and after: what got better, what got worse, what stays undecided.
 
 For each configuration the ratio of latencies (after / before) with a 95% interval from the
-processes of both sides (`ratios.unpaired`). A change counts when it is sure (99%) and passes the
-practical threshold; "the same" is claimed only when the whole interval lies within the
+processes of both sides (`statistics.ratios.unpaired`). A change counts when it is sure (99%) and
+passes the practical threshold; "the same" is claimed only when the whole interval lies within the
 threshold. What could not be compared is counted, and no answer covers it.
 """
 

@@ -1,10 +1,10 @@
 """A gate for pull requests: is anything slower, less accurate or broken against what is stored?
 
 A row that was measured together with its baseline in the same rounds is compared round by round
-(`ratios.paired`), which is sharpest. Any other row is compared with the distribution of its
-baseline: the stored sessions of the same configuration on the same machine since the last change
-point. What differs between sessions is estimated from them together with what is known of other
-rows (`SESSION_SPREAD`, worth `KNOWN` sessions), so that two sessions that agree by chance do
+(`statistics.ratios.paired`), which is sharpest. Any other row is compared with the distribution of
+its baseline: the stored sessions of the same configuration on the same machine since the last
+change point. What differs between sessions is estimated from them together with what is known of
+other rows (`SESSION_SPREAD`, worth `KNOWN` sessions), so that two sessions that agree by chance do
 not make a third look like a regression.
 
 A gate that looks at many rows would fail by chance more often than one that looks at few:

@@ -191,7 +191,7 @@ def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Row
     """Configurations measured on the first and on another machine, fastest first.
 
     Rows belong together by their file and by everything that was asked. `labels` are what they
-    are shown as: `charts.labels`' second, one a row, the row's name without its machine.
+    are shown as: `charts.catalog.labels`' second, one a row, the row's name without its machine.
     """
     groups: dict[tuple[object, ...], list[Row | None]] = {}
     names: dict[tuple[object, ...], str] = {}

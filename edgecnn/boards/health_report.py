@@ -1,4 +1,5 @@
-"""What a board's own examination (`benchmarking.health`) says of it; the answer is untrusted.
+"""What a board's own examination (`benchmarking.machine.health`) says of it; the answer is
+untrusted.
 
 Standard library alone: it is asked on the board, too.
 """

@@ -32,7 +32,7 @@ DEFAULT_SAMPLES = 256
 
 class SampleStream(Protocol):
     """Model inputs (1, …), one after the other; iterating again gives the same ones. A model with
-    several inputs gets a tuple of them (see `source.tensors_of`).
+    several inputs gets a tuple of them (see `conversion.sources.base.tensors_of`).
     """
 
     def __len__(self) -> int: ...

@@ -98,7 +98,7 @@ def require_preprocessing(choice: ChosenPreprocessing, name: str) -> Preprocessi
 UNKNOWN = Fed(
     "unknown",
     "the preprocessing is unknown (no manifest, no first layer that rescales, no quantized input, "
-    "no metadata); accuracy was not measured",
+    "no metadata)",
 )
 """The record of a model that nothing is known about."""
 

@@ -46,7 +46,7 @@ class Format(ABC):
     functions: ClassVar[Mapping[str, str]] = {}
     """What later rooms do with a file of this format, as "module:function" of its path:
     "cost" (see `benchmarking.cost`), "first_convolution" (`runtimes.first_layer`), "proof"
-    (`feeding.proof`). What is left out is not known of the format."""
+    (`feeding.inferred_input`). What is left out is not known of the format."""
 
     @classmethod
     def holds(cls, path: Path, head: bytes) -> bool:  # noqa: ARG003 (what a format looks at)

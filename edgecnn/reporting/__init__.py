@@ -33,8 +33,8 @@ def write(
 
     `.json` is the summary, or with `raw` the results themselves: one file for each of them,
     `name.json`, `name-2.json` … `.png`, `.svg` and `.pdf` hold one `chart`
-    (`charts.names()` lists them). Raises InputError for an unknown ending or chart, for no
-    results, and when the file cannot be written.
+    (`reporting.charts.catalog.names()` lists them). Raises InputError for an unknown ending or
+    chart, for no results, and when the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()

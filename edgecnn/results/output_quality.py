@@ -19,7 +19,7 @@ class Accuracy:
     `parent_value` is the float parent's on the same samples, `mcnemar_p` how likely so uneven
     a split of their differences is by chance; `trained_value` is what training measured on
     the same data. `right` holds for a share of samples which of them were answered right
-    (`accuracy_drop.answers` reads it), so that two rows can be compared sample by sample.
+    (`results.accuracy_drop.answers` reads it), so that two rows can be compared sample by sample.
     For classes, `chance` is the share that guessing gives, `chance_p` how likely guessing gets
     as far, and `answered` how many classes were answered at all.
     """

@@ -43,7 +43,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Load:
-    """How requests arrive: `scenario` and `streams` are explained in `benchmarking.scenarios`;
+    """How requests arrive: `scenario` and `streams` are explained in `benchmarking.loop.scenarios`;
     `target_qps` 0 looks for the highest rate within the bound.
     """
 

@@ -111,7 +111,7 @@ class Session(ABC):
 class Runtime(ABC):
     """An inference runtime.
 
-    `extra` names the pip extra that brings it, `environment` the isolated environment it
+    `extra` names the pip extra that brings it, `environment` the isolated environment
     it needs when its dependencies conflict with the main one's.
     """
 

@@ -193,9 +193,9 @@ class WorkerPool:
                 if left:
                     left -= self._run(carrier.pause, on=False, workers=sorted(left)).keys()
 
-    def close(self, *, at_once: bool = False) -> None:
-        """Let the workers go; `at_once` ends what they do."""
-        if at_once and self._futures:
+    def close(self) -> None:
+        """End what the workers do, and let them go."""
+        if self._futures:
             self._run(carrier.stop)
         with contextlib.suppress(Exception):
             self._client.close(timeout=2)
@@ -294,10 +294,8 @@ def open_worker_pool(cluster: Cluster, threads: int = 1) -> Iterator[WorkerPool]
         try:
             _check_workers(crew, client, cluster)
             yield crew
-        except BaseException:
-            crew.close(at_once=True)
-            raise
-        crew.close(at_once=True)
+        finally:
+            crew.close()
 
 
 def _local(workers: int) -> Any:

@@ -1,8 +1,8 @@
 """What of a training depends on the kind of answers: batches, loss, figures and images.
 
 The trainer (`training.fit`) knows epochs, checkpoints and files; a subject knows what is learned.
-There is one for classes (`training.classes`), one for boxes (`training.boxes`) and one for
-sequences (`training.sequences`).
+There is one for classes (`training.classification`), one for boxes (`training.detection`) and one
+for sequences (`training.sequences`).
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class WorkerJob:
     known_ns: float | None = None
     numbers: str = ""
     """What synthetic inputs are instead of what is drawn: one of NUMBERS, with which
-    `benchmarking.retry` tries again.
+    `benchmarking.inputs.retry` tries again.
     """
     placement: Placement = field(default_factory=Placement)
     load: Load = field(default_factory=Load)

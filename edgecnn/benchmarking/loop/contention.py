@@ -100,7 +100,6 @@ class ContentionProbe:
         self._threads = threads
         self._floats = np.ones(MEMORY_FLOATS, np.float32)
         self._clock = time.perf_counter_ns
-        self.spent_ns = 0
         first = [self.probe() for _ in range(FIRST_PROBES)]
         self._seen = [*probes, *((each.reference_ns, each.memory_ns) for each in first)]
 
@@ -111,11 +110,9 @@ class ContentionProbe:
 
     def probe(self) -> Probe:
         """Run the kernels now; takes about half a millisecond."""
-        started = self._clock()
         reference = max(self._on_each_core(_compute))
         memory = self._pass_through_memory()
         ended = self._clock()
-        self.spent_ns += ended - started
         return Probe(ended, reference, memory, waited_ns())
 
     def block(self, first: int, count: int, before: Probe, after: Probe) -> Block:

@@ -18,7 +18,7 @@ from edgecnn.data.files.images import ImageFiles
 from edgecnn.preprocessing import Preprocessing
 
 COUNT = 64
-"""As many as a p90 needs (see `stats.minimum_samples`)."""
+"""As many as a p90 needs (see `statistics.samples.minimum_samples`)."""
 
 BUDGET_BYTES = 256 << 20
 

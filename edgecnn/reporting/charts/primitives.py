@@ -1,7 +1,7 @@
 """What the charts share: scales, marks, colors, shapes.
 
 Color is the runtime and shape the recipe everywhere; both and the colors of text come from
-the theme (`charts.theme`).
+the theme (`reporting.charts.catalog.theme`).
 """
 
 from __future__ import annotations

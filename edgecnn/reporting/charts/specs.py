@@ -1,4 +1,5 @@
-"""The charts in Altair charts over one data set, `rows`: one record a row (`charts.records`).
+"""The charts in Altair charts over one data set, `rows`: one record a row
+(`reporting.charts.catalog.records`).
 
 A chart filters, ranks and folds that data set itself, so that the page can hand every chart
 the rows that pass the reader's filters and limits.

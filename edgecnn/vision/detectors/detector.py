@@ -225,10 +225,11 @@ def load_detector(
     preset or a JSON file, `shape` the size of an input that the file leaves open ("1x3x640x640";
     without it, what its metadata state).
     `input_size` (height, width) makes the detector for another input than the file's, see
-    `vision.input_size`. With `near_look` half of the input is looked at again where something large
-    is seen, see `vision.near_look`; detectors that this brings nothing do without.
-    Raises InputError for an unknown name, a file that is not a detector or whose head is not known,
-    or a threshold outside 0…1; MissingDependencyError or UnsupportedError as the runtime has it.
+    `vision.detectors.input_size`. With `near_look` half of the input is looked at again where
+    something large is seen, see `vision.detectors.near_look`; detectors that this brings nothing do
+    without. Raises InputError for an unknown name, a file that is not a detector or whose head is
+    not known, or a threshold outside 0…1; MissingDependencyError or UnsupportedError as the runtime
+    has it.
     """
     if min_score is not None and not 0 <= min_score <= 1:
         raise InputError(f"min_score is between 0 and 1, received: {min_score}")

@@ -250,9 +250,8 @@ class LiveRun:
 
     def _report_troubles(self, pipeline: Pipeline) -> None:
         """Each trouble once, as a line; what the switch says goes into the image as well."""
-        if pipeline.switch.message and pipeline.switch.message not in self._notices.newest:
-            self._notices.notify(pipeline.switch.message)
-            pipeline.switch.message = ""
+        if message := pipeline.switch.take_message():
+            self._notices.notify(message)
         self._notices.report(pipeline.capture.trouble)
         self._report_outputs()
 

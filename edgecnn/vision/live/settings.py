@@ -27,9 +27,9 @@ class LiveSettings:
     input_size: str = ""
     """See `size_choice.choose_size`."""
     second_look: bool = False
-    """See `vision.second_look`."""
+    """See `vision.detectors.second_look`."""
     near_look: bool = True
-    """See `vision.near_look`."""
+    """See `vision.detectors.near_look`."""
     frames: int | None = None
     window: bool = True
     explain: bool = False

@@ -155,12 +155,20 @@ class DetectorSwitch:
         """Load `choice` in the background; False while another is still being loaded."""
         if self._loader is None or (self._loading is not None and self._loading.is_alive()):
             return False
-        self.message = f"loading {choice} …"
+        self._say(f"loading {choice} …")
         self._loading = threading.Thread(
             target=self._load, args=(self._loader, choice), name="load", daemon=True
         )
         self._loading.start()
         return True
+
+    def take_message(self) -> str:
+        """The message, once: empty until there is another, which the loading thread may write at
+        any time.
+        """
+        with self._lock:
+            message, self.message = self.message, ""
+        return message
 
     def wait(self, timeout_s: float) -> None:
         """Wait until nothing is being loaded."""
@@ -171,15 +179,19 @@ class DetectorSwitch:
         try:
             detector = ready(loader(choice))
         except EdgeCNNError as error:
-            self.message = f"{choice}: {error.message}"
+            self._say(f"{choice}: {error.message}")
             return
         except BaseException as error:
-            self.message = f"{choice}: {type(error).__name__}"
+            self._say(f"{choice}: {type(error).__name__}")
             raise
         with self._lock:
             self._detector, self.choice = detector, choice
             self._changes += 1
-        self.message = f"now {choice}"
+        self._say(f"now {choice}")
+
+    def _say(self, message: str) -> None:
+        with self._lock:
+            self.message = message
 
 
 def ready(detector: DetectorLike) -> DetectorLike:

@@ -60,7 +60,7 @@ def test_every_target_is_made_and_follows_its_parent(outcomes):
     for outcome in outcomes:
         assert outcome.artifact is not None, outcome.error
         assert outcome.parity.snr_db > (80 if outcome.target.recipe == "float32" else 20)
-        assert "name the inputs" in outcome.fed.sentence
+        assert "names the inputs" in outcome.fed.sentence
         assert outcome.artifact.manifest.conversion["verification"]["data"] == "data"
 
 
@@ -109,7 +109,7 @@ def test_a_misspelled_input_is_named(parent: Path, tmp_path: Path):
 
 
 def test_a_preprocessing_is_refused(parent: Path, data: Dataset, tmp_path: Path):
-    with pytest.raises(InputError, match="raw samples"):
+    with pytest.raises(InputError, match="already model inputs"):
         convert(parent, "tflite:float32", calibration=data, out=tmp_path, preprocessing="raw")
 
 

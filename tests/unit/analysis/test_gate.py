@@ -11,7 +11,7 @@ import pytest
 from edgecnn.analysis.gate import GateBaseline, regression_gate
 from edgecnn.errors import InputError
 from edgecnn.reporting import gate as words
-from tests.unit.reporting import factory, hostile_results
+from tests.unit.reporting import factory
 from tests.unit.store import made_up
 
 
@@ -170,8 +170,7 @@ def test_a_threshold_that_is_none_is_refused():
         regression_gate([], "main", threshold=1.5)
 
 
-def test_the_markdown_is_harmless_whatever_the_names():
-    hostile = hostile_results.hostile()
+def test_the_markdown_is_harmless_whatever_the_names(hostile):
     pairs = [(each, GateBaseline((each,))) for each in hostile.measurements]
     text = words.markdown(regression_gate(pairs, "main"))
     assert not re.search(r"(?<!\\)<(script|img|svg)", text)

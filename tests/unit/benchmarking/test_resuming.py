@@ -213,7 +213,7 @@ def test_a_corrected_preprocessing_file_is_another_preprocessing(tmp_path):
     path.write_text('{ "mean": [0.50] }')
     check_scoring(previous, scoring_record(of_model, str(path)))
     path.write_text('{"mean": [0.4]}')
-    with pytest.raises(InputError, match="other values in the file of --preprocessing"):
+    with pytest.raises(InputError, match="a different --preprocessing file"):
         check_scoring(previous, scoring_record(of_model, str(path)))
 
 

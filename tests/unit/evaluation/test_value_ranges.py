@@ -85,8 +85,8 @@ def test_an_offset_does_not_hide_a_lost_signal():
 def test_a_constant_shows_nothing_even_where_it_is_identical():
     constant = np.full((9, 4), 0.25, np.float32)
     found = parity([constant], [constant])
-    assert "the same for all 9 samples" in inconclusive_reason(found)
-    assert "identical" not in summary(found)
+    assert "identical for all 9 samples" in inconclusive_reason(found)
+    assert ", identical" not in summary(found)
     assert "inconclusive" in summary(found)
 
 

@@ -32,7 +32,7 @@ def base() -> ImagePreprocessing:
 def test_the_statistics_of_the_data_are_never_taken():
     choice = choose_preprocessing(base, Manifest())
     assert choice.preprocessing is None
-    with pytest.raises(InputError, match=r"model.tflite: nothing says") as refused:
+    with pytest.raises(InputError, match=r"model.tflite: the preprocessing is unknown") as refused:
         require_preprocessing(choice, "model.tflite")
     assert all(name in refused.value.hint for name in PRESETS)
 

@@ -48,7 +48,7 @@ def test_a_row_that_nobody_knows_how_to_feed_says_that_it_was_not(results: Resul
     unknown = Fed("unknown", "the preprocessing is unknown")
     row = replace(results.measurements[0], fed=unknown)
     (line,) = cells.fed(collect([replace(results, measurements=(row,))]))
-    assert "not fed the data: nothing says" in line
+    assert "not fed the data: the preprocessing is unknown" in line
 
 
 def test_markup_in_the_evidence_is_text(results: Results):

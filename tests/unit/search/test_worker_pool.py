@@ -181,7 +181,7 @@ def test_when_the_last_worker_has_gone_that_is_said(cluster, monkeypatch):
     monkeypatch.setattr(crew, "WORKERS_SECS", 1.0)
     with open_worker_pool(Cluster(workers=1)) as found:
         found._local.scale(0)
-        with pytest.raises(ClusterError, match="no worker has been there for 1 s"):
+        with pytest.raises(ClusterError, match="no worker has been connected for 1 s"):
             wait(found)
 
 
@@ -227,10 +227,10 @@ def _talk(server: socket.socket) -> None:
     ("make", "said"),
     [
         (lambda _: Cluster(workers=0), "--workers"),
-        (lambda _: Cluster(address="scheduler"), "no address of a scheduler"),
-        (lambda _: Cluster(address="http://scheduler:8786"), "no address of a scheduler"),
-        (lambda _: Cluster(address="tcp://scheduler"), "no address of a scheduler"),
-        (lambda _: Cluster(address="tcp://scheduler:port"), "no address of a scheduler"),
+        (lambda _: Cluster(address="scheduler"), "invalid scheduler address"),
+        (lambda _: Cluster(address="http://scheduler:8786"), "invalid scheduler address"),
+        (lambda _: Cluster(address="tcp://scheduler"), "invalid scheduler address"),
+        (lambda _: Cluster(address="tcp://scheduler:port"), "invalid scheduler address"),
         (lambda _: Cluster(address="tls://scheduler:8786"), "needs --tls-ca"),
         (lambda file: Cluster(address="tcp://a:1", ca=file), "three files"),
         (lambda file: Cluster(ca=file, certificate=file, key=file), "for a cluster elsewhere"),
