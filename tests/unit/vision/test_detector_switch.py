@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,7 @@ from edgecnn.vision.live.running import LiveRun
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.pipeline import DetectorSpec
 from edgecnn.vision.pipeline.detecting import DetectorSwitch
+from edgecnn.vision.sources import parse_source
 
 FIRST, OTHER = DetectorSpec("first", "litert:cpu"), DetectorSpec("other", "litert:cpu")
 
@@ -20,21 +23,27 @@ def detector(image: np.ndarray) -> list[object]:
 
 
 def test_what_is_said_while_a_notice_is_made_is_the_next_notice(monkeypatch):
-    switch = DetectorSwitch(detector, FIRST, lambda _: detector)
+    noticed = threading.Event()
+
+    def load(choice: DetectorSpec) -> Callable[[np.ndarray], list[object]]:
+        noticed.wait(10)
+        return detector
+
+    switch = DetectorSwitch(detector, FIRST, load)
+    run = LiveRun(LiveSettings(parse_source("0"), FIRST), print)
     pipeline = SimpleNamespace(switch=switch, capture=SimpleNamespace(trouble=""))
-    run = LiveRun(LiveSettings.__new__(LiveSettings), print)
     shown: list[str] = []
 
     def notify(self: Notices, notice: str) -> None:
         shown.append(notice)
-        switch.wait(10)  # the loader is done before the notice is
+        noticed.set()
+        switch.wait(10)  # the detector is loaded before the notice is made
 
     monkeypatch.setattr(Notices, "notify", notify)
-    switch.message = "loading"
     switch.request(OTHER)
-    for _ in range(3):
-        run._report_troubles(pipeline)
-    assert shown[-1] == "now other on litert:cpu"
+    run._report_troubles(pipeline)
+    run._report_troubles(pipeline)
+    assert shown == ["loading other on litert:cpu …", "now other on litert:cpu"]
 
 
 def test_a_message_is_taken_once():
