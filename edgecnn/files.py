@@ -63,7 +63,7 @@ class NotAFileError(UnreadableFileError):
     def __init__(self, path: Path, kind: str) -> None:
         reason = f"expected a file, received {kind}"
         hint = (
-            "give a file inside it" if kind == "a folder" else "copy its content into a file first"
+            "pass a file inside it" if kind == "a folder" else "copy its content into a file first"
         )
         super().__init__(f"{reason}: {path}", reason=reason, hint=hint)
         self.kind = kind

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.tensor_spec import TensorSpec
+from edgecnn.tensor_spec import TensorSpec, is_batched
 
 Array = npt.NDArray[Any]
 Range = tuple[float, float]
@@ -109,7 +109,7 @@ def fill_for(
     if kind not in "iubfcO":
         raise InputError(
             f"input {spec.name!r} takes {spec.dtype}: no synthetic input can be made for it",
-            hint="give --data",
+            hint="pass --data",
         )
     if one and not spec.scale and kind != "O":
         return Fill(1, 1, whole=kind in "iub")
@@ -262,15 +262,6 @@ class SyntheticInputs:
         at = places[(index // 2 if blocks else index) % whites]
         strata = generator.permutation(total) + (at + 0.5) / whites
         yield None, (strata / total).reshape(sizes)
-
-
-def is_batched(spec: TensorSpec, batch: int) -> bool:
-    """Whether the first axis of an input counts samples; scalars, and vectors of another size
-    than the batch, have none.
-    """
-    if not spec.shape:
-        return False
-    return spec.shape[0] is None or spec.shape[0] == batch
 
 
 def channels_last(spec: TensorSpec) -> tuple[int | None, ...]:

@@ -224,8 +224,7 @@ def _against_others(
         ratio, how = runner_up.paired_p50 / best.paired_p50, " round by round"
     elif limits.objective == "latency" and (best.alone or runner_up.alone):
         return (
-            f"{text} Undecided against {name(runner_up)}: fewer than three "
-            "processes on a side say nothing about the machine."
+            f"{text} Undecided against {name(runner_up)}: fewer than three processes on one side."
         )
     times = f"{ratio:,.2f}"
     if ratio < 1 and times != "1.00":

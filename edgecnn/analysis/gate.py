@@ -159,7 +159,7 @@ def _first_look(row: Measurement, base: GateBaseline, same_samples: bool) -> Gat
     name = matching.name(row)
     before = base.rows[-1] if base.rows else base.remeasured
     if before is None:
-        return GatedRow(name, row, "new", why=base.why or "nothing stored to hold it against")
+        return GatedRow(name, row, "new", why=base.why or "no stored row to compare with")
     trouble = row.unusable_reason
     if trouble:
         return GatedRow(name, row, "broken", why=trouble)

@@ -40,7 +40,7 @@ OPERATORS = 5
 ADVICE = {
     "NOISY": "Close what else runs on this machine and measure again with --profile rigorous.",
     "INVALID": "Do not use these numbers: remove the cause named here and measure again.",
-    "unsupported": "Run edgecnn doctor on this machine: it says what is missing.",
+    "unsupported": "Run edgecnn doctor on this machine to see what is missing.",
     "failed": "Run this row's command with --debug to see where it failed.",
     "timeout": "Give it more time with --max-secs, or take a smaller model.",
     "crashed": "The runtime died with this model: run this row's command alone, or update it.",

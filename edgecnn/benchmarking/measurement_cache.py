@@ -146,7 +146,7 @@ class MeasurementCache:
             return _refused(row, WorkerOutcome("failed", None, {}, prepared.message, prepared.hint))
         if prepared is None:
             fed = self._feeding.fed(artifact)
-            why = fed.because if fed else "nobody knows how to feed the data to it"
+            why = fed.because if fed else "the preprocessing is unknown"
             return _refused(row, WorkerOutcome("failed", None, {}, why))
         python = python_for(runtime)
         if isinstance(python, WorkerOutcome):

@@ -80,8 +80,7 @@ def check_machine(previous: Results, now: Environment) -> None:
         was, is_ = then.machine.get(name), now.machine.get(name)
         if was and is_ and was != is_:
             raise InputError(
-                "the results in the --out file were measured on another machine: "
-                f"{words} {was}, here {is_}",
+                f"the --out file was measured on another machine: {words} {was}, here {is_}",
                 hint=OTHERWISE,
             )
     on_gpu = any(

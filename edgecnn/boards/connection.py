@@ -131,15 +131,15 @@ async def _opened(
             f"{who}: its host key is unknown or has changed",
             hint=f"connect once with ssh to check and accept it: ssh {typed}"
             if checked
-            else "UserKnownHostsFile in ~/.ssh/config names no file that is there",
+            else "UserKnownHostsFile in ~/.ssh/config names no existing file",
         ) from None
     except asyncssh.PermissionDenied:
         if _is_encrypted(options.get("client_keys", ())):
             raise BoardError(
-                f"{who}: its key is encrypted, and the agent does not hold it",
+                f"{who}: the key is encrypted and not loaded in the SSH agent",
                 hint="load it into the agent with ssh-add",
             ) from None
-        raise BoardError(f"{who}: it refused the key", hint=f"ssh-copy-id {typed}") from None
+        raise BoardError(f"{who}: the key was refused", hint=f"ssh-copy-id {typed}") from None
     except (OSError, asyncssh.Error) as error:
         raise LostError(
             f"{who}: cannot be reached: {_reason(error)}",
@@ -220,8 +220,8 @@ async def ask(
             return answer
     if code == 126 or "Exec format error" in err:
         raise BoardError(
-            f"{board.name}: {shortened(command[0], 80)} does not run there: it is made for "
-            "another architecture, or no program",
+            f"{board.name}: {shortened(command[0], 80)} cannot run there: it is not a program, "
+            "or made for another architecture",
             hint="pass the path of a Python of that machine: edgecnn boards add … --python PATH",
         )
     if code == 127:
@@ -327,7 +327,7 @@ def _answer_in(line: str) -> dict[str, Any] | None:
 def _broken(board: Board, error: Exception) -> LostError:
     return LostError(
         f"{board.name}: the connection broke off: {_reason(error)}",
-        hint="run the same command again: what was measured is kept there",
+        hint="rerun the command to resume; finished measurements are kept",
     )
 
 

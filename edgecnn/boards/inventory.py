@@ -138,7 +138,7 @@ def add(board: Board, *, force: bool = False) -> None:
     check(board)
     known = load()
     if board.name in known and not force:
-        raise InputError(f"{board.name} is there already", hint="pass --force to replace it")
+        raise InputError(f"{board.name} already exists", hint="pass --force to replace it")
     _save({**known, board.name: board})
 
 

@@ -240,7 +240,7 @@ class _Work:
                 self._tell(last)
         if last.get("state") in (None, "queued", "running"):
             raise LostError(
-                f"{self._board.name}: it stopped answering", hint="run the same command again"
+                f"{self._board.name}: it stopped responding", hint="run the same command again"
             )
         if last["state"] == "sick":
             troubles = last.get("troubles")

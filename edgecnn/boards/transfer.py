@@ -278,5 +278,5 @@ def _cannot_write(board: Board, reason: str | None) -> BoardError:
 def _lost(board: Board, error: Exception) -> LostError:
     return LostError(
         f"{board.name}: the connection broke off: {_said(str(error) or type(error).__name__)}",
-        hint="run the same command again: what was measured is kept there",
+        hint="rerun the command to resume; finished measurements are kept",
     )

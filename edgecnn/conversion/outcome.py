@@ -93,7 +93,7 @@ def uncalibrated(target: Target, problem: str) -> ConversionOutcome:
         target,
         "failed",
         error=f"{target} cannot be calibrated: {problem}",
-        hint="give samples like those that the model will see (--calibration)",
+        hint="pass samples like those that the model will see (--calibration)",
     )
 
 
@@ -105,5 +105,5 @@ def without_data(target: Target, objection: EdgeCNNError | None) -> ConversionOu
         target,
         "failed",
         error=f"{target} needs calibration data",
-        hint="give --calibration DATA (from Python: calibration=dataset)",
+        hint="pass --calibration DATA (from Python: calibration=dataset)",
     )

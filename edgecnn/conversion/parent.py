@@ -18,6 +18,7 @@ from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.registry import SEQUENCE_MODELS
 from edgecnn.sequences.graphs import is_sequence_model
+from edgecnn.tensor_spec import one_tensor_error
 
 if TYPE_CHECKING:
     import keras
@@ -94,12 +95,8 @@ def check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
     """Raise InputError for data of one tensor a sample where a model takes several."""
     if dataset is None or dataset.has_named_inputs or len(source.inputs) == 1:
         return
-    inputs = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
-    raise InputError(
-        f"{source.name} has {len(source.inputs)} inputs ({inputs}), each sample has one tensor",
-        hint="pass --data npz:FILE with one named array per input; float32, float16 and "
-        "dynamic_int8 need no data",
-    )
+    otherwise = "float32, float16 and dynamic_int8 need no data"
+    raise one_tensor_error(source.name, source.inputs, otherwise=otherwise)
 
 
 def complete_manifest(

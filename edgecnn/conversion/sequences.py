@@ -91,7 +91,7 @@ class SequenceSource:
         known = self.manifest.preprocessing
         if not isinstance(known, SubwordPreprocessing):
             raise InputError(
-                f"{self.name} has no vocabulary: its manifest says nothing of subwords",
+                f"{self.name} has no vocabulary: its manifest has no subword preprocessing",
                 hint="keep the .manifest.json that training wrote next to the .keras file",
             )
         return known
@@ -127,7 +127,7 @@ def convert_sequence(
                         target,
                         "failed",
                         error=f"{target} needs calibration data",
-                        hint="give --calibration DATA (from Python: calibration=dataset)",
+                        hint="pass --calibration DATA (from Python: calibration=dataset)",
                     )
                 )
             elif existing is not None:

@@ -51,7 +51,7 @@ def load(
         source, location = "folder", name
     if not location and "/" in name:
         raise InputError(
-            f"no such folder: {name}", hint="give a data set's name, or a folder of images"
+            f"no such folder: {name}", hint="pass a data set's name, or a folder of images"
         )
     if location:
         data_dir = Path(location)

@@ -43,7 +43,7 @@ class ClassScorer:
             have = len(self._labels)
             return (
                 f"the model answers {outputs[0].shape[1]:,} classes, the data set has {have} "
-                f"({listed(self._labels, 3)}), and nothing says which are the same: name the "
+                f"({listed(self._labels, 3)}), and how they correspond is unknown: name the "
                 "model's classes (--labels FILE), or give the data set's classes the model's or "
                 "ImageNet's names"
             )

@@ -37,7 +37,7 @@ class TranslationScorer:
     def __init__(self, context: ScoringContext) -> None:
         if not isinstance(context.preprocessing, SubwordPreprocessing):
             raise InputError(
-                "nothing says which words the model's ids mean",
+                "the model's vocabulary is unknown",
                 hint="its manifest needs a preprocessing of kind 'subwords'",
             )
         require("sacrebleu", "translate")

@@ -186,7 +186,7 @@ def _check_kinship(subject: ExplainedModel, other: ExplainedModel) -> None:
     if first != second:
         raise InputError(
             f"{other.artifact.name} and {subject.artifact.name} do not come from one parent",
-            hint="give a model and the files that were converted from it",
+            hint="pass a model and the files that were converted from it",
         )
 
 
@@ -198,7 +198,7 @@ def _parent(subject: ExplainedModel) -> str:
 def _first_image(dataset: Dataset | None) -> tuple[ImageArray, str]:
     if dataset is None:
         raise InputError(
-            "no image to explain", hint="give an image file, or --data for one of its images"
+            "no image to explain", hint="pass an image file, or --data for one of its images"
         )
     if dataset.modality != "image" or dataset.task != "classification":
         raise InputError(
@@ -215,13 +215,13 @@ def _in_classes(subjects: Sequence[ExplainedModel], dataset: Dataset, scores: Fl
     The files come from one parent, so they answer the same classes. Raises InputError where
     data and model do not belong together.
     """
-    hint = "give the data it was trained on, or leave --data out"
+    hint = "pass the data it was trained on, or leave --data out"
     for subject in subjects:
         fits = dataset.task == "classification" and dataset.modality == "image"
         if subject.detects or not fits:
             raise InputError(
-                f"{subject.artifact.name} does not answer with the {len(dataset.labels)} classes "
-                f"of {dataset.name}: nothing to measure shifts by",
+                f"{subject.artifact.name} does not have the {len(dataset.labels)} classes "
+                f"of {dataset.name}: shifts cannot be measured",
                 hint=hint,
             )
     first = subjects[0]
@@ -269,7 +269,7 @@ def _evidence(
     if layer is not None and subject.model is None:
         raise InputError(
             f"--layer {layer}: {subject.artifact.name} gives no access to its layers",
-            hint="give the .keras file it was made from",
+            hint="pass the .keras file it was made from",
         )
     if subject.model is None or not layers:
         return [], occlude(subject.scores, tensor, wanted[0])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.heads.base import sigmoid
 from edgecnn.detection.heads.heat_map import HeatMap, arrange_outputs
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
@@ -49,7 +50,7 @@ class ExplainedModel:
     session: Session | None
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    fed: Fed = field(default_factory=lambda: Fed("unknown", "nothing says what it is fed"))
+    fed: Fed = field(default_factory=lambda: Fed("unknown", "the preprocessing is unknown"))
     """What it is fed, and from where that is known."""
     layers: tuple[FileLayer, ...] = ()
     """The operators of a file that gives no gradients, in the order in which they run."""
@@ -110,11 +111,11 @@ class ExplainedModel:
         if self.detects:
             wants, classes = self.preprocessing, detected_classes(self.artifact.manifest)
             heat, _ = arrange_outputs(outputs, wants.height, wants.width, classes=classes)
-            return sigmoid(heat.max(axis=(1, 2)))
+            return sigmoid(heat.max(axis=(1, 2))).astype(np.float32)
         values = np.asarray(outputs[0].reshape(len(outputs[0]), -1), np.float32)
         if values.shape[1] > 1:
             return values if self.answers_probabilities else softmax(values)
-        second = values if self.answers_probabilities else sigmoid(values)
+        second = values if self.answers_probabilities else sigmoid(values).astype(np.float32)
         return np.concatenate([1 - second, second], axis=1)
 
 
@@ -125,11 +126,6 @@ def within_one(scores: Array) -> bool:
     ones are rounded away.
     """
     return bool(scores.min() >= -_ROUNDING and scores.max() <= 1 + _ROUNDING)
-
-
-def sigmoid(logits: Array) -> FloatArray:
-    """Each logit by itself as a probability."""
-    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
 
 
 def softmax(logits: FloatArray) -> FloatArray:
@@ -242,7 +238,7 @@ def _image_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[int
     if height is None or width is None:
         raise InputError(
             f"{artifact.name} leaves its image's size open: {shapes[0]}",
-            hint="give it, as in --shape 1x224x224x3, or put a Keras model behind an input of a "
+            hint="pass it, as in --shape 1x224x224x3, or put a Keras model behind an input of a "
             "fixed size",
         )
     return int(height), int(width), int(channels)
@@ -284,7 +280,7 @@ def _refuse_other_heads(artifact: Artifact) -> None:
         raise InputError(
             f"{artifact.name} is a detector with the head {head.head}, and explain is for "
             f"detectors with heat maps ({HeatMap.name})",
-            hint="give a detector that edgecnn trained",
+            hint="pass a detector that edgecnn trained",
         )
 
 
@@ -306,9 +302,8 @@ def _preprocessing(
     if isinstance(choice.preprocessing, ImagePreprocessing):
         return choice.preprocessing, (choice.fed.sentence,) if choice.fed.conflict else ()
     note = (
-        f"Nothing says how {artifact.name} wants its input, so it is assumed: resized to "
+        f"The preprocessing of {artifact.name} is unknown; assumed: resized to "
         f"{shape[0]}×{shape[1]}, gray levels 0 to 255 divided by 255. If it was trained otherwise, "
-        "what follows shows the network on images that it does not know; --preprocessing says "
-        "how it was."
+        "these figures are not valid; specify it with --preprocessing."
     )
     return ImagePreprocessing(*shape), (note,)

@@ -90,7 +90,7 @@ def _csv(explanation: Explanation) -> bytes:
     rows = chart.rows(explanation.curves)
     if not rows:
         raise InputError(
-            "a .csv holds the shift curves, and none were measured", hint="give --data"
+            "a .csv holds the shift curves, and none were measured", hint="pass --data"
         )
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 from edgecnn.class_names import coco_names, coco_names_by_id
 from edgecnn.detection.answer import OURS
 from edgecnn.detection.heads import DetectorSignature, find_head, head_class, open_head
+from edgecnn.detection.heads.base import check_names, missing_names_reason
 from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.errors import InputError
 from edgecnn.feeding.choice import ChosenPreprocessing, choose_preprocessing
@@ -78,10 +79,7 @@ class IdentifiedDetector:
         """Why its classes cannot be found among others', empty where they can: it has one, or they
         have names.
         """
-        if self.postprocessing.class_names or self.classes == 1:
-            return ""
-        count = f"{self.classes} classes" if self.classes else "classes"
-        return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
+        return missing_names_reason(self.postprocessing, self.classes)
 
     @property
     def preprocessing(self) -> ImagePreprocessing:
@@ -132,14 +130,10 @@ def identify_detector(
     usual = open_head(made).preprocessing(height, width)
     choice = _choose(artifact, usual, inputs[0].layout, preprocessing, _evidence(made, about))
     classes = head_class(made.head).classes_of(clues.outputs)
-    named = len(made.class_names)
-    if classes is None and not named and made.head == OURS.head:
+    if classes is None and not made.class_names and made.head == OURS.head:
         classes = 1  # of several, our manifests name each
-    if named and classes and named != classes and head_class(made.head).counts_exactly:
-        raise InputError(
-            f"{artifact.name} has {classes} classes as head {made.head}, but {named} are named",
-            hint="give the names of this model's classes (--labels FILE), or another --head",
-        )
+    if classes and head_class(made.head).counts_exactly:
+        check_names(artifact.name, made, classes)
     return IdentifiedDetector(made, choice, because, classes)
 
 
@@ -176,7 +170,7 @@ def image_size(name: str, inputs: Sequence[TensorSpec]) -> tuple[int, int]:
     if height is None or width is None:
         raise InputError(
             f"{name} leaves the size of its images open: {inputs[0].shape}",
-            hint="give it, as in --shape 1x3x640x640",
+            hint="pass it, as in --shape 1x3x640x640",
         )
     return height, width
 

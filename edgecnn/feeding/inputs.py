@@ -12,7 +12,7 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Fed
 from edgecnn.synthetic_inputs import channels_last
-from edgecnn.tensor_spec import fits, shape_text
+from edgecnn.tensor_spec import fits, is_batched, shape_text
 
 Array = npt.NDArray[Any]
 
@@ -38,11 +38,6 @@ def sample_shape(spec: TensorSpec, batch: int | None = None) -> tuple[int | None
     """
     shape = channels_last(spec)
     return shape[1:] if is_batched(spec, batch) else shape
-
-
-def is_batched(spec: TensorSpec, batch: int | None = None) -> bool:
-    """Whether the first axis of an input counts samples."""
-    return bool(spec.shape) and (spec.shape[0] is None or spec.shape[0] == batch)
 
 
 def tensors_for(
@@ -82,8 +77,8 @@ def _assigned(sample: Mapping[str, Array], specs: Sequence[TensorSpec], where: s
             expected = ", ".join(f"{one.name} {shape_text(sample_shape(one))}" for one in specs)
             holds = ", ".join(f"{key} {shape_text(array.shape)}" for key, array in sample.items())
             raise InputError(
-                f"{where} holds nothing for the input {spec.name!r}: it holds {holds}",
-                hint=f"call the arrays as the inputs are: {expected}",
+                f"{where} has no array for the input {spec.name!r}, only {holds}",
+                hint=f"name the arrays after the inputs: {expected}",
             )
         arrays.append(sample[name])
     return arrays
@@ -110,7 +105,7 @@ def _fitting(
             f"{shape_text(array.shape)}",
             hint="one file is one sample; many go into one .npz, counted by the first axis"
             if several
-            else "give each sample in the shape that the model takes",
+            else "pass each sample in the shape that the model takes",
         )
     if array.dtype.kind not in "biufc":
         raise InputError(
@@ -121,7 +116,7 @@ def _fitting(
         raise InputError(
             f"{where}: input {spec.name!r} takes whole numbers ({spec.dtype}), the data set has "
             "fractions",
-            hint="give the values that the model takes: ids, or pixels 0…255",
+            hint="pass the values that the model takes: ids, or pixels 0…255",
         )
     if whole and spec.dtype != "bool" and array.size:
         ends = np.iinfo(spec.dtype)
@@ -129,7 +124,7 @@ def _fitting(
             raise InputError(
                 f"{where}: input {spec.name!r} is {spec.dtype}, the data set has "
                 f"{array.min():g} … {array.max():g}",
-                hint="give the values that the model takes",
+                hint="pass the values that the model takes",
             )
     if limit is not None and array.size:
         lowest, highest = int(array.min()), int(array.max())

@@ -82,7 +82,7 @@ def _check_path(path: Path) -> int:
         raise InputError(f"no such file: {path}")
     if path.is_symlink() and not path.exists():
         raise InputError(
-            f"{path} is a link to {path.readlink()}, which is not there",
+            f"{path} is a link to {path.readlink()}, which does not exist",
             hint="pass the file itself",
         )
     try:

@@ -80,7 +80,7 @@ def _check_place(path: Path, folder: Path, location: str) -> Path:
         raise _outside(path, location)
     if not named.exists():
         raise InputError(
-            f"{path.name} keeps its weights in {location}, which is not there",
+            f"{path.name} keeps its weights in {location}, which does not exist",
             hint=f"copy {PurePosixPath(location).name} to {named.parent}, "
             "where it was when the model was saved",
         )

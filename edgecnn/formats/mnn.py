@@ -77,7 +77,7 @@ class MNN(Format):
             count = len(net.tensor_names)
             for operator in net.operators:
                 if any(not 0 <= each < count for each in (*operator.inputs, *operator.outputs)):
-                    raise ValueError(f"{operator.name!r} names a tensor that is not there")
+                    raise ValueError(f"{operator.name!r} refers to a tensor that does not exist")
             made = {net.tensor_names[each] for one in net.operators for each in one.outputs}
             lost = [name for name in net.output_names if name not in made]
             if lost:

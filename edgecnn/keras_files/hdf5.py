@@ -82,7 +82,7 @@ def load_hdf5(
     if content.config is None:
         raise InputError(
             f"{path.name} holds weights of Keras without an architecture",
-            hint="give the architecture too: edgecnn convert ARCHITECTURE.json --weights "
+            hint="pass the architecture too: edgecnn convert ARCHITECTURE.json --weights "
             f"{path.name}, or the name of a network that `edgecnn models` lists",
         )
     if not allow_unsafe:
@@ -134,7 +134,7 @@ def load_weights(model: Any, path: Path) -> None:
         except unreadable() as error:
             raise InputError(
                 f"{path.name}: its weights are not those of {model.name} ({first_sentence(error)})",
-                hint="give the weights of this architecture, of its number of classes and size",
+                hint="pass the weights of this architecture, of its number of classes and size",
             ) from error
 
 

@@ -13,7 +13,7 @@ from edgecnn.text import words
 MAX_WEIGHTS = 1_000_000
 """Groups of weights that are looked into; a file whose groups hold each other has no end."""
 
-TRUST = "edgecnn does not run it; give --allow-unsafe if you trust where the file is from"
+TRUST = "edgecnn does not run it; pass --allow-unsafe if you trust where the file is from"
 
 _CODE = {
     "Lambda": "a Lambda layer",
@@ -86,7 +86,7 @@ def refuse_named_files(path: Path, config: Any) -> None:
                     f"{path.name}: a layer reads its {key} from the file {named!r}, outside of the "
                     "archive",
                     hint="save the model again with Keras 3, which puts it inside; "
-                    "or give --allow-unsafe if you trust where the file is from",
+                    "or pass --allow-unsafe if you trust where the file is from",
                 )
 
 

@@ -104,9 +104,7 @@ def _claimed(
             f"no file provably meets the goal: {goal.words}",
             *refused[:REFUSED_NAMED],
         ),
-        ways_out=(
-            "edgecnn optimize repairs what loses too much: AdaRound, single layers in float32",
-        ),
+        ways_out=("edgecnn optimize can reduce the loss: AdaRound, single layers in float32",),
     )
 
 

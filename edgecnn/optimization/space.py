@@ -87,7 +87,7 @@ def explore(
         first = obstacles[0] if obstacles else Obstacle("this machine", "no runtime is asked for")
         raise MissingDependencyError(
             f"no runtime of {', '.join(runtimes)} takes the model; {first.where}: {first.why}",
-            hint=first.hint or "edgecnn doctor says what this machine can run",
+            hint=first.hint or "run edgecnn doctor to see what this machine can run",
         )
     return ConfigurationSpace(configurations, tuple(obstacles))
 

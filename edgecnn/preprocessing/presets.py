@@ -60,7 +60,7 @@ def with_preset(base: Preprocessing, name: str) -> Preprocessing:
     raise InputError(
         f"--preprocessing {name} is for {'numbers' if name == 'raw' else 'images'}, "
         f"these samples are prepared by {base.kind!r}",
-        hint="give a JSON file with the model's preprocessing, or the manifest that holds it",
+        hint="pass a JSON file with the model's preprocessing, or the manifest that holds it",
     )
 
 

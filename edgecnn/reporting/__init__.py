@@ -44,7 +44,7 @@ def write(
             hint=f"known endings: {', '.join(SUFFIXES)}",
         )
     if not results:
-        raise InputError("no results to report", hint="give at least one results.json")
+        raise InputError("no results to report", hint="pass at least one results.json")
     if suffix == ".json" and raw:
         return _write_raw(results, path)
     if suffix in {".png", ".svg", ".pdf"}:

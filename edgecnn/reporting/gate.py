@@ -16,7 +16,7 @@ def sentence(judged: GatedRow, against: str) -> str:
     if judged.outcome == "new":
         return f"{name} is new: {judged.why}."
     if judged.outcome == "broken":
-        return f"{name} worked on {against} and does not any more: {judged.why}."
+        return f"{name} worked on {against} and no longer does: {judged.why}."
     if judged.outcome == "less accurate":
         return f"{name} is {numbers.points(judged.points)} points less accurate than {against}."
     if effect is None:

@@ -124,7 +124,7 @@ def assumptions(signature: Signature, options: RuntimeOptions) -> list[str]:
     if open_sizes := assumed_sizes(declared, fixed, options.shape):
         said.append(
             f"sizes that the model leaves open were taken as 1: {'; '.join(open_sizes)}; "
-            "give them with --shape"
+            "pass them with --shape"
         )
     if (batch := fixed_batch(signature)) is not None:
         said.append(

@@ -78,7 +78,7 @@ class MNN(Runtime):
             raise UnsupportedError(
                 f"{path.name}: MNN {mnn.version()} cannot lay out the network for "
                 f"{', '.join(_spec_text(spec) for spec in inputs)}: {_reason(log)}",
-                hint="give the shape and the batch that the model was made for, or try another "
+                hint="pass the shape and the batch that the model was made for, or try another "
                 "target",
             )
         effective = Effective(

@@ -171,7 +171,7 @@ def refuse_missing(ncnn: ModuleType, name: str, network: files.Network) -> None:
 def _not_computed(name: str, code: int) -> UnsupportedError:
     return UnsupportedError(
         f"ncnn cannot compute {name!r} (code {code})",
-        hint="give the shape that the model was made for (--shape), or try another target",
+        hint="pass the shape that the model was made for (--shape), or try another target",
     )
 
 

@@ -14,10 +14,15 @@ Shape = tuple[Dimension, ...]
 
 _NUMERIC = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 _LARGEST = 1 << 31
-_SIDES, _CHANNELS = {4: 224, 5: 16}, 3
-"""Sizes for an example, by rank (sequences and signals get 128), and of channels."""
+_CHANNELS = 3
+"""Of an example."""
 ASSUMED = 1
 """The size of an open dimension that nobody gives: the least that every model takes."""
+
+
+def example_side(rank: int) -> int:
+    """A size for an example of a shape: of images and volumes, else of sequences and signals."""
+    return {4: 224, 5: 16}.get(rank, 128)
 
 
 def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
@@ -192,7 +197,7 @@ def _fix(
         sizes = "1x224x224x3" if channels == 3 else "1x3x224x224"
         raise InputError(
             f"input {name!r} does not say how many dimensions it has",
-            hint=f"give its shape, as in --shape {name}={sizes}",
+            hint=f"pass its shape, as in --shape {name}={sizes}",
         )
     if shape is None:
         shape = (None,) * len(wanted or ())
@@ -202,7 +207,7 @@ def _fix(
     if wanted is not None:
         shape = _filled(name, declared, shape, wanted)
     if asked and any(is_open(size) for size in shape):
-        side, rank = _SIDES.get(len(shape), 128), len(shape)
+        side, rank = example_side(len(shape)), len(shape)
         examples = [_CHANNELS if (rank, axis) == (4, channels) else side for axis in range(rank)]
         sizes = "x".join(
             str(example if is_open(size) else size)
@@ -210,7 +215,7 @@ def _fix(
         )
         raise InputError(
             f"input {name!r} has shape {_show(shape)}: every dimension but the batch needs a size",
-            hint=f"give it, as in --shape {name}={sizes}",
+            hint=f"pass it, as in --shape {name}={sizes}",
         )
     return tuple(size if isinstance(size, int) and size >= 0 else ASSUMED for size in shape)
 

@@ -152,7 +152,7 @@ def check_board(name: str) -> None:
     boards = inventory.choose([name])
     if len(boards) != 1:
         raise InputError(
-            f"--on takes one board, {name!r} stands for {len(boards)}",
+            f"--on takes one board, {name!r} matches {len(boards)}",
             hint="a search measures every file at one place",
         )
 

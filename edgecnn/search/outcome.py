@@ -173,14 +173,14 @@ class SearchOutcome:
             over.append(f"{near.drop:.2f} points lost")
         longer = (
             [f"{counted(len(self.trained), 'network')} trained for {self.final_epochs} epochs: "
-             "what kept the limits after fewer does not any more"]
+             "none meets the limits any longer"]
             if self.trained
             else []
         )  # fmt: skip
         return [
-            f"nothing keeps the limits: {', '.join(limits)}",
+            f"no trial meets the limits: {', '.join(limits)}",
             *longer,
-            f"nearest: {described(near, self.space)}: {'; '.join(over) or 'within all alone'}",
+            f"closest: {described(near, self.space)}: {'; '.join(over) or 'within all alone'}",
         ]
 
     def to_dict(self) -> dict[str, Any]:

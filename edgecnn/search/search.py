@@ -134,7 +134,7 @@ class _SearchRun:
         threads = self._settings.trial_threads or own
         if cluster.open_to_others:
             self._say(
-                f"{cluster.target} is not encrypted: whoever is on that network can run code on "
+                f"{cluster.target} is not encrypted: anyone on that network can run code on "
                 "its workers; --tls-ca, --tls-cert and --tls-key make it safe"
             )
         self._files.mkdir(parents=True, exist_ok=True)

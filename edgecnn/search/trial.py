@@ -92,8 +92,8 @@ def without_test(dataset: Any) -> Any:
     splits = {name: split for name, split in dataset.splits.items() if name != "test"}
     if "validation" not in splits or "train" not in splits:
         raise InputError(
-            f"{dataset.name} has no validation split: a search has nothing to choose by",
-            hint="give data with train, validation and test",
+            f"{dataset.name} has no validation split, which a search needs",
+            hint="pass data with train, validation and test",
         )
     return replace(dataset, splits=splits)
 
@@ -122,8 +122,8 @@ def _data(task: Mapping[str, Any]) -> Any:
         )
     if dataset.sha256 != wanted["sha256"]:
         raise InputError(
-            f"{dataset.name}: the data here are not those of the client",
-            hint="give every worker the same files under the same path",
+            f"{dataset.name}: the data set differs from the client's",
+            hint="every worker needs the same files under the same path",
         )
     return without_test(dataset)
 

@@ -71,7 +71,7 @@ class Start:
         raise InputError(
             f"the weights of {self.name} know another vocabulary than that of the data: the same "
             "ids would be other words",
-            hint="give weights that were trained on the same data, or leave out --weights",
+            hint="pass weights that were trained on the same data, or leave out --weights",
         )
 
     def record(self, fresh: tuple[str, ...]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Start:
     def _of_another(self, model: keras.Model, what: str) -> InputError:
         return InputError(
             f"the weights of {self.name} are not of the network {model.name}: {what}",
-            hint="give weights of the same network, or choose the --model that they are of",
+            hint="pass weights of the same network, or choose the --model that they are of",
         )
 
 
@@ -115,7 +115,7 @@ def read_start(weights: Path | str) -> Start:
     if path.suffix != ".keras":
         raise InputError(
             f"weights to start from are a .keras file, received: {path}",
-            hint="give the .keras file that train wrote",
+            hint="pass the .keras file that train wrote",
         )
     artifact = load_artifact(path)
     network = load_keras(path)

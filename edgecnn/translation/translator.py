@@ -81,7 +81,7 @@ class Translator:
             )
         cleaned = clean(text)
         if not cleaned:
-            raise InputError("nothing to translate: the text is empty", hint="give a sentence")
+            raise InputError("nothing to translate: the text is empty", hint="pass a sentence")
         parts = [cleaned]
         if self.vocabulary.count(cleaned) > self.session.length:
             parts = _SENTENCE_END.split(cleaned)
@@ -168,9 +168,8 @@ def load_translator(
         )
     if words is None:
         raise InputError(
-            f"{path.name}: nothing says which words its ids mean "
-            "(no manifest, no vocabulary inside)",
-            hint="give its sentencepiece model: --vocabulary FILE",
+            f"{path.name}: the vocabulary is unknown (no manifest, no vocabulary inside)",
+            hint="pass its sentencepiece model: --vocabulary FILE",
         )
     return Translator(session, words, artifact)
 

@@ -89,9 +89,7 @@ def test_without_a_manifest_the_assumption_is_said(tmp_path, trained_lenet, imag
     out = tmp_path / "page.html"
     done = explain(foreign, image, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "Nothing says how foreign.keras wants its input, so it is assumed" in out.read_text(
-        "utf-8"
-    )
+    assert "The preprocessing of foreign.keras is unknown; assumed" in out.read_text("utf-8")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 700)])

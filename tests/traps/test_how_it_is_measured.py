@@ -223,7 +223,7 @@ def test_samples_of_one_process_give_no_interval(misbehave):
     row = misbehave("cpu")
     assert row.latency.ci95 is None
     assert row.verdict == "NOISY"
-    assert "one process describes itself, not the machine" in " ".join(row.reasons)
+    assert "one process cannot represent the machine" in " ".join(row.reasons)
 
 
 def test_a_neighbor_on_the_core_is_seen_and_stands_beside_the_number(misbehave, hog):

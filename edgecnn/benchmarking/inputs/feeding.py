@@ -31,6 +31,7 @@ from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor
 from edgecnn.progress import Progress, silent
 from edgecnn.runtimes.declared import has_batch_axis
 from edgecnn.synthetic_inputs import channels_last
+from edgecnn.tensor_spec import one_tensor_error
 
 
 @dataclass(frozen=True)
@@ -208,12 +209,8 @@ class PreparedInputs:
         if signature is None:
             self._fed[artifact.sha256] = _NOBODY_SAYS
             return
-        names = ", ".join(spec.name for spec in signature.inputs)
-        self._fed[artifact.sha256] = Fed(
-            "unknown",
-            f"the model takes {len(signature.inputs)} inputs ({names}), each sample has one "
-            "tensor; pass --data npz:FILE with one named array per input",
-        )
+        error = one_tensor_error("the model", signature.inputs)
+        self._fed[artifact.sha256] = Fed("unknown", error.with_hint)
 
     def _is_foreign(self, manifest: Manifest) -> bool:
         """Whether a detector's manifest leaves open how it is fed, or what its outputs are."""

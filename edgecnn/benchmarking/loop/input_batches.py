@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.runtimes.tensors import channels_last_view, model_shape, stored, to_model
-from edgecnn.synthetic_inputs import SyntheticInputs, channels_last, is_batched
-from edgecnn.tensor_spec import TensorSpec
+from edgecnn.synthetic_inputs import SyntheticInputs, channels_last
+from edgecnn.tensor_spec import TensorSpec, is_batched, one_tensor_error
 
 Array = npt.NDArray[Any]
 
@@ -127,12 +127,8 @@ def _files(samples: Path, specs: Sequence[TensorSpec]) -> list[Path]:
     if not samples.is_dir():
         if len(specs) == 1:
             return [samples]
-        listed = ", ".join(spec.name for spec in specs)
-        raise InputError(
-            f"each sample has one tensor, the model takes {len(specs)}: {listed}",
-            hint="pass --data npz:FILE with one named array per input; without --data "
-            "inputs are synthetic",
-        )
+        otherwise = "without --data inputs are synthetic"
+        raise one_tensor_error("the model", specs, otherwise=otherwise)
     stored_names = json.loads((samples / INPUTS_FILE).read_text(encoding="utf-8"))
     names = [spec.name for spec in specs]
     if len(stored_names) != len(names):

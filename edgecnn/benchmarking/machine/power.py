@@ -136,7 +136,7 @@ def find(device: str, effective: Effective | None = None) -> Meters:
     meters = _readable(_rapl(), reasons) or _readable(_amd_energy(), reasons)
     gpu = graphics(device, effective)
     if gpu is not None:
-        own = nvml_meter() if gpu.nvidia else f"nothing reports the energy of {gpu.name}"
+        own = nvml_meter() if gpu.nvidia else f"no interface reports the energy of {gpu.name}"
         if isinstance(own, str):  # the processor alone is not the energy of an inference
             reasons.append(own)
             meters = []

@@ -96,7 +96,7 @@ def _settings(loadgen: ModuleType, context: Context) -> Any:
         if not rate:
             raise UnsupportedError(
                 "no rate kept the latency bound, so LoadGen has nothing to run",
-                hint="give --target-qps, or a larger --latency-bound",
+                hint="pass --target-qps, or a larger --latency-bound",
             )
         settings.server_target_qps = rate
         settings.server_target_latency_ns = int(load.latency_bound_ms * 1e6)

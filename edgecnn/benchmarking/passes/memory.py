@@ -53,7 +53,9 @@ def _gpu(device: str, effective: Effective) -> dict[str, Any]:
     gpu = graphics(device, effective)
     if gpu is None:
         return {"gpu_bytes": None}
-    answer = gpu_memory_bytes(device) if gpu.nvidia else f"nothing reports the memory of {gpu.name}"
+    answer = (
+        gpu_memory_bytes(device) if gpu.nvidia else f"no interface reports the memory of {gpu.name}"
+    )
     if isinstance(answer, str):
         return {"gpu_bytes": None, "gpu_reason": answer}
     return {"gpu_bytes": answer}

@@ -48,7 +48,7 @@ def find(context: Context) -> dict[str, Any]:
     if raw is None or len(context.session.inputs) != 1:
         raise UnsupportedError(
             "stages are timed on real samples of a model with one input",
-            hint="give --data",
+            hint="pass --data",
         )
     decode, absent = _decoder(raw.files)
     images = raw.load()

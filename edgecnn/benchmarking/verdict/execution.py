@@ -79,7 +79,7 @@ def partly_accelerated(measurement: Measurement) -> Iterator[str]:
     if recipe == "float32" and precision in REDUCED:
         yield (
             f"computed in {precision} although the file is float32: compare it with {precision} "
-            "rows, or give --strict-float32"
+            "rows, or pass --strict-float32"
         )
     share = effective.delegated_fraction
     if share is not None and share < 1 and measurement.device == "cpu":

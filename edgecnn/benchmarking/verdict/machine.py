@@ -32,7 +32,7 @@ def disturbed(runs: tuple[Run, ...], threads: int, sessions: int = 1) -> Iterato
         limit = f"--threads {cores}" if sessions == 1 else f"--threads × --streams of {cores}"
         yield (
             f"oversubscribed: {asked} threads on {cores} "
-            f"{'processor' if cores == 1 else 'processors'}; give {limit} at most"
+            f"{'processor' if cores == 1 else 'processors'}; use at most {limit}"
         )
     others = [run.machine.get("other_cpus") or 0.0 for run in runs]
     if max(others) > OTHER_CPUS:

@@ -39,7 +39,7 @@ def unhealthy(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
     synthetic = response.get("real") is False
     if not health.finite:
         where = f" on {response['fed']}" if synthetic else ""
-        more = ", or give --data" if synthetic else ""
+        more = ", or pass --data" if synthetic else ""
         yield (
             f"outputs contain NaN or infinity{where}: use another recipe, or normalize the "
             f"inputs{more}"
@@ -47,7 +47,7 @@ def unhealthy(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
     elif health.constant and not response:
         yield (
             "the output is the same for every input: the model answers a constant, or this "
-            "runtime does not compute the file; give --data and another runtime to decide"
+            "runtime does not compute the file; pass --data and another runtime to find out"
         )
     elif health.constant and not synthetic and response.get("inputs_differ", True):
         yield (
@@ -58,8 +58,8 @@ def unhealthy(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
     elif health.constant and synthetic and not response.get("varies_with"):
         tried = ", ".join((response["fed"], *response.get("tried", ())))
         yield (
-            f"the output is the same for every synthetic input ({tried}): nothing shows that the "
-            "model answers to its input; give --data to decide whether it answers a constant"
+            f"the output is the same for every synthetic input ({tried}): it may not "
+            "depend on the input; pass --data to find out"
         )
 
 
@@ -76,5 +76,5 @@ def undecided(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
     elif response.get("varies_with"):
         yield (
             f"the output is constant on {response['fed']} and not on {response['varies_with']}: "
-            "the model expects another range; give --data to measure it on real inputs"
+            "the model expects another range; pass --data to measure it on real inputs"
         )

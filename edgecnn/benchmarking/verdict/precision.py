@@ -47,10 +47,10 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         yield _too_few_processes(measurement, protocol)
     elif len(runs) < FEWEST_PROCESSES:
         yield (
-            f"{'one process describes' if len(runs) == 1 else 'two processes describe'} "
-            "themselves, not the machine: there is no interval; "
-            f"{_asking_for(PROFILES['quick'].processes, measurement, protocol)} gives one"
-        ).replace("describes themselves", "describes itself")
+            f"{'one process' if len(runs) == 1 else 'two processes'} cannot represent the machine: "
+            "no confidence interval; use "
+            f"{_asking_for(PROFILES['quick'].processes, measurement, protocol)}"
+        )
     taken = sum(len(run.samples_ns) for run in runs)
     if taken < protocol.min_runs and not short:
         yield (
@@ -152,7 +152,9 @@ def _enough_processes(measurement: Measurement, protocol: Protocol, spread: floa
             least = max(protocol.min_runs, needed * each)
             asked = _asking_for(needed, measurement, replace(protocol, min_runs=least))
             return f"{asked} would do"
-    return f"more than {MOST_PROCESSES} --processes would be needed: find what disturbs it first"
+    return (
+        f"more than {MOST_PROCESSES} --processes would be needed: find the cause of the noise first"
+    )
 
 
 def _asking_for(processes: int, measurement: Measurement, protocol: Protocol) -> str:

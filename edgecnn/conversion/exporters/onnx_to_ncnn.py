@@ -179,7 +179,7 @@ def _sizes(value: Value) -> tuple[int, ...]:
     if len(sizes) != len(rest):
         raise InputError(
             f"input {value.name!r} has open sizes, ncnn files need fixed ones",
-            hint="give them at conversion: --shape",
+            hint="pass them at conversion: --shape",
         )
     return (1, *sizes)
 

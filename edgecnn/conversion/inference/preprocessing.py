@@ -55,6 +55,6 @@ def _base(source: SourceModel, dataset: Dataset | None) -> Preprocessing:
     if len(source.input_shape) != 3:
         raise InputError(
             f"{source.name} takes no images: {source.input_shape}",
-            hint="give data as well, or a JSON file with the whole preprocessing",
+            hint="pass data as well, or a JSON file with the whole preprocessing",
         )
     return ImagePreprocessing(*source.input_shape)

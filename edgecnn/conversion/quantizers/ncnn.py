@@ -102,8 +102,8 @@ def quantize_ncnn(
     ]
     if not chosen:
         raise UnsupportedError(
-            "the network has no Convolution and no InnerProduct, and ncnn computes nothing else "
-            "in integers with fixed scales",
+            "the network has no Convolution and no InnerProduct, the only layers that ncnn "
+            "computes in integers with fixed scales",
             hint="ncnn:float16 halves the file",
         )
     names = {network.layers[index].inputs[0] for index in chosen}

@@ -40,14 +40,14 @@ def open_model(path: Path, options: OpenOptions) -> Opened:
     if options.weights is None:
         raise InputError(
             f"{known.name} needs its weights: edgecnn downloads none",
-            hint=f"give the file you have: --weights FILE; or --weights {FRESH} for fresh ones, "
+            hint=f"pass the file you have: --weights FILE; or --weights {FRESH} for fresh ones, "
             "which show speed and size, and no accuracy",
         )
     shape = _shape(known, options.shape)
     if options.weights == FRESH:
         model, sha256 = _fresh(known, shape), ""
         top = True
-        notes: tuple[str, ...] = ("fresh weights: the files show speed and size, and know nothing",)
+        notes: tuple[str, ...] = ("random weights: the files show speed and size, not accuracy",)
     else:
         weights = Path(options.weights)
         if not weights.is_file():
@@ -98,7 +98,7 @@ def _with_weights(known: Application, weights: Path, shape: tuple[int, ...]) -> 
     raise InputError(
         f"{weights.name} does not hold the weights of {known.name} "
         f"({refusal.message if refusal else 'nothing fits'})",
-        hint="give the file that was made for this network, or another name of `edgecnn models`",
+        hint="pass the file that was made for this network, or another name of `edgecnn models`",
     ) from refusal
 
 

@@ -20,8 +20,9 @@ from edgecnn.formats.check import read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.formats.signature import Dimension
 from edgecnn.manifest import TensorSpec, digest_of
-from edgecnn.runtimes.shapes import parse_shapes
-from edgecnn.synthetic_inputs import channels_last, is_batched
+from edgecnn.runtimes.shapes import example_side, parse_shapes
+from edgecnn.synthetic_inputs import channels_last
+from edgecnn.tensor_spec import is_batched
 
 if TYPE_CHECKING:
     from edgecnn.conversion.targets import Target
@@ -39,8 +40,6 @@ it stores, as real ones."""
 _INTEGERS = ("static_int8", "int16x8")
 """Recipes in whose TFLite files activations are integers, too."""
 _BITS = {"int4_weights": 4}
-_SIDES = {4: 224, 5: 16}
-"""An example of a size, by rank."""
 _CHANNELS_LAST = {"NCHW": "NHWC", "NCL": "NLC", "NCDHW": "NDHWC"}
 
 
@@ -108,7 +107,7 @@ class FileSource(SourceModel):
         return (
             *self.notes,
             f"its parent is quantized: its weights are the {_BITS.get(self.held, 8)}-bit numbers "
-            f"of {self.original.name}, and what was rounded away there does not come back",
+            f"of {self.original.name}; that rounding cannot be undone",
         )
 
     def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
@@ -219,11 +218,11 @@ def ask_sizes(path: Path, shape: str) -> None:
             continue
         sizes = tuple(value.shape or ("batch", "?"))
         listing = ", ".join(str(size) if not is_open(size) else f"{size or '?'}" for size in sizes)
-        side = _SIDES.get(len(sizes), 128)
+        side = example_side(len(sizes))
         examples = [1, *(side if is_open(size) else size for size in sizes[1:])]
         raise InputError(
             f"{path.name}: input {value.name!r} is ({listing}): not every size is known",
-            hint=f"give it, as in --shape {value.name}={'x'.join(map(str, examples))}",
+            hint=f"pass it, as in --shape {value.name}={'x'.join(map(str, examples))}",
         )
 
 

@@ -97,7 +97,7 @@ def _from_architecture(
     if weights is None:
         raise InputError(
             f"{path.name} is a Keras architecture without weights",
-            hint=f"give the file that holds them: edgecnn convert {path.name} --weights FILE",
+            hint=f"pass the file that holds them: edgecnn convert {path.name} --weights FILE",
         )
     version = str(config.get("keras_version", ""))
     error: Exception | None = None

@@ -174,7 +174,7 @@ def _behind_new_input(model: Any, name: str, shape: str) -> Any:
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(
             f"{name} cannot be called on an input of {shape}: {first_line(error, kind=False)}",
-            hint="give the shape that it was trained on, with the batch: --shape 1x224x224x3",
+            hint="pass the shape that it was trained on, with the batch: --shape 1x224x224x3",
         ) from error
 
 
@@ -198,7 +198,7 @@ def _inputs(model: Any, shape: str) -> list[Any] | None:
         return None
     raise InputError(
         f"the model {getattr(model, 'name', model)!r} has no fixed input",
-        hint="give its sizes: --shape 1x224x224x3; or build it with keras.Input(shape)",
+        hint="pass its sizes: --shape 1x224x224x3; or build it with keras.Input(shape)",
     )
 
 

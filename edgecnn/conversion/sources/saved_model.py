@@ -118,7 +118,7 @@ def _files(path: Path) -> list[Path]:
         if not entry.resolve().is_relative_to(home) or not entry.is_file():
             raise InputError(
                 f"{path}: {entry.relative_to(path)} lies outside this folder",
-                hint="copy the SavedModel with what its links lead to: cp -rL",
+                hint="copy the SavedModel with its links resolved: cp -rL",
             )
         files.append(entry)
     return files

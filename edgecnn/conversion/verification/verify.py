@@ -175,7 +175,7 @@ def verify_artifact(
         raise InputError(
             f"{parent.name} is not the parent of {artifact.name} "
             f"(sha256 {source.sha256[:12]}…, recorded {recorded[:12]}…)",
-            hint="give the file it was made from, or convert again",
+            hint="pass the file it was made from, or convert again",
         )
     if dataset is not None:
         dataset = without_calibration(dataset, [artifact.manifest])
@@ -270,7 +270,7 @@ def _check_parent(artifact: Artifact, parent: Path, sha256: str) -> None:
         raise InputError(
             f"{parent.name} is not the parent of {artifact.name} "
             f"(sha256 {sha256[:12]}…, recorded {recorded[:12]}…)",
-            hint="give the .keras file it was made from, or convert again",
+            hint="pass the .keras file it was made from, or convert again",
         )
 
 

@@ -60,7 +60,7 @@ def coco_files(place: Path) -> dict[str, Path]:
     if not json_files:
         raise InputError(
             f"cannot read {place}: there is no COCO annotation file in it",
-            hint="give the JSON file itself",
+            hint="pass the JSON file itself",
         )
     return json_files
 

@@ -19,8 +19,8 @@ from edgecnn.errors import InputError
 Reading = Literal["upright", "stored"]
 READINGS: tuple[Reading, ...] = ("upright", "stored")
 UNCLEAR = (
-    "it is turned by EXIF (orientation {orientation}), and nothing says whether its boxes are "
-    "meant for the image as stored or upright: --exif stored or --exif upright does"
+    "it is rotated by EXIF (orientation {orientation}), and whether its boxes refer to the stored "
+    "or the upright image is unknown: pass --exif stored or --exif upright"
 )
 
 

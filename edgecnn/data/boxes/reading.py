@@ -160,7 +160,7 @@ def _check_something_left(
 def _hint(left_out: Sequence[LeftOut]) -> str:
     if any("--exif" in entry.reason for entry in left_out):
         return "add --exif stored or --exif upright; data inspect --out shows the images"
-    return "fix what is named, and where its images lie" if left_out else "give their folder"
+    return "fix what is named, and where its images lie" if left_out else "pass their folder"
 
 
 def _other_size(image: StoredImage, stated: tuple[int, int] | None) -> str:

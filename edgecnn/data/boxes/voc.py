@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 << 20
 _IMAGES = ("JPEGImages", "images", "imgs", "img")
 _LISTS = {"train": ("train", "trainval"), "validation": ("val", "valid"), "test": ("test",)}
-_HINT = "give the Annotations folder, or the one that it lies in"
+_HINT = "pass the Annotations folder, or the one that it lies in"
 
 
 @old_arguments(pictures="images")

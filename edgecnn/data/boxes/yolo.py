@@ -57,7 +57,7 @@ def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[Le
         description = describe(place)
         splits, left_out = _described(description, place.parent, anywhere=True)
         if not splits:
-            raise InputError(f"{place} names no images", hint="give the folder they lie in")
+            raise InputError(f"{place} names no images", hint="pass the folder they lie in")
         return splits, _with_key_points(description, _all(splits)), left_out
     place = unwrapped(place, lambda path: path.suffix.casefold() in (".txt", ".yaml"), keep=_known)
     description = describe(place)

@@ -79,7 +79,7 @@ def _layout(folder: Path) -> _Layout:
     if list(ordered) == ["validation"]:
         (folders,) = ordered.values()
         return _Layout(
-            {"test": folders}, unused, (f"{folders[0].name} is all there is, so it tests",)
+            {"test": folders}, unused, (f"{folders[0].name} is the only split, used as test",)
         )
     return _Layout(ordered, unused)
 

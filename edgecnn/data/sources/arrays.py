@@ -165,7 +165,7 @@ def _as_images(samples: Array, where: str) -> Array:
     if lowest < 0 or highest > 255:
         raise InputError(
             f"{where}: expected images of 0…1 or 0…255, received: {lowest} to {highest}",
-            hint="give pixels before they are normalized: the manifest's preprocessing does that",
+            hint="pass pixels before they are normalized: the manifest's preprocessing does that",
         )
     factor = 255 if samples.dtype.kind in "bf" and highest <= 1 else 1
     return np.concatenate(

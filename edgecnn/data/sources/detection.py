@@ -293,7 +293,7 @@ def _dataset(
     (height, width), _ = Counter((file.height, file.width) for file in files).most_common(1)[0]
     notes = list(dict.fromkeys(note for part in fitted.values() for note in part.notes))
     if "test" not in parts:
-        notes.append(f"{_measured(parts)} is measured, for there is no test")
+        notes.append(f"{_measured(parts)} is measured: there is no test split")
     if choice.chosen is None:
         notes.append(
             "no class is chosen (--classes NAME): only detectors that name their classes are scored"

@@ -73,7 +73,7 @@ class IdxSet:
         if not data_dir.is_dir():
             raise InputError(
                 f"no such folder: {data_dir}",
-                hint=f"give the folder that holds {', '.join(self.files)} (.gz or not)",
+                hint=f"pass the folder that holds {', '.join(self.files)} (.gz or not)",
             )
         paths = {}
         for name in self.files:

@@ -171,7 +171,7 @@ def _part(place: Path) -> _Part:
     elif place.suffix == ".npy":
         raise InputError(
             f"{place.name} is one array without a name",
-            hint="give the folder: each .npy in it is an input, called as the file is",
+            hint="pass the folder: each .npy in it is an input, called as the file is",
         )
     else:
         arrays = read_npz(place)

@@ -327,8 +327,8 @@ def _carved(splits: Mapping[str, list[SentencePair]], seed: int) -> dict[str, li
     empty = [name for name in SPLITS if not merged[name]]
     if empty:
         raise InputError(
-            f"nothing is left for the split {empty[0]!r}: the pairs share their sentences",
-            hint="give pairs of different sentences",
+            f"the split {empty[0]!r} would be empty: the pairs share their sentences",
+            hint="use pairs of different sentences",
         )
     return {name: merged[name] for name in SPLITS}
 

@@ -116,7 +116,7 @@ def _find(place: Path) -> tuple[list[_Recording], bool]:
     if flat:
         wrong = next((path for path, match in flat if match is None), None)
         if wrong is not None:
-            raise InputError(f"{wrong}: the name says no class", hint=f"expected {_EXPECTED}")
+            raise InputError(f"{wrong}: no class in the file name", hint=f"expected {_EXPECTED}")
         return [
             _Recording(path, match["label"], match["speaker"], int(match["take"]))
             for path, match in flat

@@ -38,8 +38,8 @@ def set_apart(dataset: Dataset) -> Dataset:
     ((name, split),) = _filled(dataset).items()
     order = np.random.default_rng(_SEED).permutation(len(split))
     note = (
-        f"{name} is all there is: {counted(count, 'sample')} of it set apart to calibrate, and "
-        f"kept out of the accuracy"
+        f"{name} is the only split: {counted(count, 'sample')} of it held out for calibration and "
+        "excluded from the accuracy"
     )
     return replace(
         dataset,

@@ -56,7 +56,7 @@ def with_splits(dataset: DetectionDataset) -> DetectionDataset:
         notes.append(f"every {EVERY}th block of {block} is held out for validation")
     if "test" not in splits:
         splits["test"] = splits["validation"]
-        notes.append("there is no test: its figures are the validation's")
+        notes.append("no test split: test figures are those of the validation split")
     order = ("train", "validation", "test")
     return replace(dataset, splits={name: splits[name] for name in order}, notes=tuple(notes))
 
@@ -96,7 +96,7 @@ def without_evaluated(more: DetectionDataset, dataset: DetectionDataset) -> Dete
         return more
     of = f"{lost} of {sum(map(len, more.splits.values()))} images of {more.name} are validation or"
     if not any(map(len, splits.values())):
-        raise InputError(f"{of} test images of {dataset.name}", hint="give other images")
+        raise InputError(f"{of} test images of {dataset.name}", hint="use other images")
     warnings.warn(
         f"{of} test images of {dataset.name}, and are left out", DataWarning, stacklevel=3
     )

@@ -68,7 +68,7 @@ def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[ImageArray]:
     """Every image in a folder. Raises InputError when there is none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not paths:
-        raise InputError(f"no images in {folder}", hint="give a folder of JPEG or PNG files")
+        raise InputError(f"no images in {folder}", hint="pass a folder of JPEG or PNG files")
     return [as_channels(decode(path), 3) for path in paths[:limit]]
 
 

@@ -155,12 +155,28 @@ class Head(ABC):
 
     def check_classes(self, count: int) -> None:
         """Raise InputError where the outputs have another number of classes than are named."""
-        named = len(self.settings.class_names)
-        if named and named != count:
-            raise InputError(
-                f"the outputs have {count} classes for head {self.name}, but {named} are named",
-                hint="give the names of this model's classes (--labels FILE), or another --head",
-            )
+        check_names("the outputs", self.settings, count)
+
+
+def check_names(model: str, settings: Postprocessing, classes: int) -> None:
+    """Raise InputError where `model`, as it is called, has another number of classes than names."""
+    named = len(settings.class_names)
+    if named and named != classes:
+        have = "have" if model == "the outputs" else "has"
+        raise InputError(
+            f"{model} {have} {classes} classes for head {settings.head}, but {named} are named",
+            hint="pass the names of this model's classes (--labels FILE), or another --head",
+        )
+
+
+def missing_names_reason(settings: Postprocessing, classes: int | None) -> str:
+    """Why the classes of a detector cannot be found among others', empty where they can: it has
+    one, or they have names.
+    """
+    if settings.class_names or classes == 1:
+        return ""
+    count = f"{classes} classes" if classes else "classes"
+    return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
 
 
 def refuse(head: str, expected: str, outputs: Sequence[Array]) -> InputError:

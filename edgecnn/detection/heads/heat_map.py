@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.detections import Detections, Scores, joined
-from edgecnn.detection.heads.base import Array, DetectorSignature, Head
+from edgecnn.detection.detections import Detections, joined
+from edgecnn.detection.heads.base import Array, DetectorSignature, Head, sigmoid
 from edgecnn.detection.nms import suppress
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -124,7 +124,7 @@ def decode(
     reach = np.exp2(np.clip(distances, *LOG_RANGE)) * stride
     xyxy = np.concatenate([middles - reach[:, :2], middles + reach[:, 2:]], axis=1)
     ids = np.full(len(xyxy), class_id, np.int64)
-    return Detections(xyxy.astype(np.float32), _sigmoid(logits[candidates]), ids)
+    return Detections(xyxy.astype(np.float32), sigmoid(logits[candidates]).astype(np.float32), ids)
 
 
 def arrange_outputs(
@@ -160,7 +160,7 @@ def arrange_outputs(
         raise InputError(
             f"not a detector: expected outputs (n, {rows}, {columns}, {classes}) and "
             f"(n, {rows}, {columns}, 4), received: {shapes}",
-            hint="give a detector that edgecnn trained, or name its head: --head NAME",
+            hint="pass a detector that edgecnn trained, or name its head: --head NAME",
         )
     return maps[0], maps[1]
 
@@ -168,7 +168,3 @@ def arrange_outputs(
 def _logit(score: float) -> float:
     score = min(max(score, 1e-6), 1 - 1e-6)
     return float(np.log(score / (1 - score)))
-
-
-def _sigmoid(logits: npt.NDArray[Any]) -> Scores:
-    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)

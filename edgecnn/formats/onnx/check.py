@@ -77,7 +77,7 @@ def examine(path: Path) -> list[ExternalRange]:
         if MODEL_GRAPH not in parts:
             raise ValueError("it holds no graph")
         if MODEL_OPSET not in parts and (model.integer(MODEL_IR) or 0) >= 3:
-            raise ValueError("it names no opset, which stands behind the graph")
+            raise ValueError("it names no opset, which follows the graph in the file")
         if not any(data.find(mark) >= 0 for mark in _MARKS):
             return []
         return list(_external(model))

@@ -101,11 +101,11 @@ def _check_graph(graph: Table, codes: int, buffers: int, budget: _Budget) -> Non
         tensor.vector(TENSOR_SHAPE, 4)
         budget.text(tensor, TENSOR_NAME)
         if tensor.u32(TENSOR_BUFFER) >= buffers:
-            raise ValueError("a tensor names a buffer that is not there")
+            raise ValueError("a tensor refers to a buffer that does not exist")
         tensors += 1
     for operator in budget.counted(graph.tables(GRAPH_OPERATORS)):
         if operator.u32(OPERATOR_CODE) >= codes:
-            raise ValueError("an operator has a code that is not there")
+            raise ValueError("an operator has a code that does not exist")
         for number in (OPERATOR_INPUTS, OPERATOR_OUTPUTS):
             _check_indices(budget.integers(operator, number), -1, tensors)
     for number in (GRAPH_INPUTS, GRAPH_OUTPUTS):
@@ -115,7 +115,7 @@ def _check_graph(graph: Table, codes: int, buffers: int, budget: _Budget) -> Non
 def _check_indices(indices: tuple[int, ...], least: int, limit: int) -> None:
     """Tensor numbers: −1 stands for an optional input of an operator that is left out."""
     if any(not least <= index < limit for index in indices):
-        raise ValueError("an operator names a tensor that is not there")
+        raise ValueError("an operator refers to a tensor that does not exist")
 
 
 def _external(model: Table, budget: _Budget) -> Iterator[ExternalRange]:
@@ -125,7 +125,7 @@ def _external(model: Table, budget: _Budget) -> Iterator[ExternalRange]:
     for buffer in budget.counted(model.tables(MODEL_EXTERNAL_BUFFERS)):
         group = buffer.u32(_EXTERNAL_GROUP)
         if group >= len(names):
-            raise ValueError("weights outside of the file name a group that is not there")
+            raise ValueError("weights outside of the file refer to a group that does not exist")
         yield ExternalRange(
             f"buffer {buffer.u32(_EXTERNAL_ID)}",
             names[group],

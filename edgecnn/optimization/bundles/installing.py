@@ -98,7 +98,7 @@ def _advice() -> str:
     )
     if have_pip.returncode != 0:
         return "this Python has no pip: apt-get install python3-pip"
-    return "its message stands above; --install needs a package index, the rest does not"
+    return "see its message above; --install needs a package index, the rest does not"
 
 
 def _report(message: str, hint: str) -> int:

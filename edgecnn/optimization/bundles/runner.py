@@ -199,7 +199,7 @@ def _run(arguments: argparse.Namespace, home: Path, runtime: type[Runtime]) -> i
         print(f"self-test: {'FAILED' if wrong else 'passed'}, {count} samples")  # noqa: T201
         return 1 if wrong else 0
     if not arguments.inputs:
-        raise InputError("nothing to run on", hint="give an image, a folder, or --self-test")
+        raise InputError("nothing to run on", hint="pass an image, a folder, or --self-test")
     for name, sample in _samples(arguments.inputs, bundle, tensors=arguments.tensors):
         outputs = bundle.session.run([sample[None]]) if arguments.tensors else bundle.answer(sample)
         print(_line(name, bundle.described(outputs, sample), arguments))  # noqa: T201
@@ -277,7 +277,7 @@ def _read(path: Path, bundle: Bundle) -> Any:
         except ImportError as error:
             raise MissingDependencyError("pillow is not installed") from error
     raise InputError(
-        f"{path.name}: the model takes a {kind}", hint="give it as a .npy file of the raw sample"
+        f"{path.name}: the model takes a {kind}", hint="pass it as a .npy file of the raw sample"
     )
 
 

@@ -212,7 +212,7 @@ function againstOthers(best, ties, runnerUp, limits) {
   }
   const paired = best.paired_p50 && runnerUp.paired_p50;
   if (!paired && limits.objective === "latency" && (best.alone || runnerUp.alone)) {
-    return `${text} Undecided against ${configurationName(runnerUp)}: fewer than three processes on a side say nothing about the machine.`;
+    return `${text} Undecided against ${configurationName(runnerUp)}: fewer than three processes on one side.`;
   }
   const ratio = paired ? runnerUp.paired_p50 / best.paired_p50 : runnerUp.p50 / best.p50;
   const times = fixed(ratio, 2);

@@ -108,7 +108,7 @@ class ONNXRuntime(Runtime):
         if used[0] != PROVIDERS[device]:
             raise UnsupportedError(
                 f"onnxruntime:{device}: the session fell back to {used[0]}",
-                hint="ONNX Runtime's log above says why",
+                hint="see ONNX Runtime's log above",
             )
 
         def profiled(prefix: str) -> Any:

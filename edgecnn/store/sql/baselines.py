@@ -134,7 +134,7 @@ def _current_level(points: Sequence[Point]) -> Sequence[Point]:
 
 def _why(label: str, others: Sequence[str]) -> str:
     if not others:
-        return f"nothing of this configuration is stored as {label}"
+        return f"no row of this configuration is stored as {label}"
     return f"stored as {label} only {others[0]}"
 
 

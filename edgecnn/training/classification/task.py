@@ -39,12 +39,12 @@ class ClassificationTask:
         if model_name in SEQUENCE_MODELS.names():
             raise InputError(
                 f"{model_name} answers with sentences, the data set {dataset.name!r} has classes",
-                hint="give it sentences with their translations: --data pairs:FILE.tsv",
+                hint="pass sentences with their translations: --data pairs:FILE.tsv",
             )
         if model_name in DETECTORS.names():
             raise InputError(
                 f"{model_name} answers with boxes, the data set {dataset.name!r} has classes",
-                hint="give it annotated images: --data coco:FOLDER, voc:FOLDER or yolo:FOLDER",
+                hint="pass annotated images: --data coco:FOLDER, voc:FOLDER or yolo:FOLDER",
             )
         _check_data(dataset)
         self._name, self.dataset = model_name, dataset

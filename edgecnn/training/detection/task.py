@@ -127,7 +127,7 @@ class DetectionTask:
         if not any(len(file.boxes) for file in files):
             raise InputError(
                 f"{cutouts.name} has no box of {', '.join(self._classes)} to cut out",
-                hint="give images with the classes that are trained",
+                hint="pass images with the classes that are trained",
             )
         return files
 

@@ -348,7 +348,7 @@ class _Levels:
         if preprocessing.contrast != "as_is":
             raise InputError(
                 "a detector's image goes in as it is, its preprocessing evens the contrast",
-                hint="give another --preprocessing",
+                hint="pass another --preprocessing",
             )
         mean, std = (
             np.broadcast_to(np.asarray(values, np.float32), (3,))

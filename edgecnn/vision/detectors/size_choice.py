@@ -73,7 +73,7 @@ def _first_frame(source: Source, patience: Patience | None) -> tuple[ImageArray,
     finally:
         capture.close()
     if frame is None:
-        raise InputError(f"{source}: no frame can be read", hint="give --input-size WIDTHxHEIGHT")
+        raise InputError(f"{source}: no frame can be read", hint="pass --input-size WIDTHxHEIGHT")
     return frame.image, capture.fps
 
 

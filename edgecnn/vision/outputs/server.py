@@ -311,7 +311,7 @@ def parse_address(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]*):)?(\d{1,5})", text)
     if match is None or int(match[2]) > 65535:
         raise InputError(
-            f"not an address to serve on: {text!r}", hint="give :PORT or ADDRESS:PORT, as in :8080"
+            f"not an address to serve on: {text!r}", hint="pass :PORT or ADDRESS:PORT, as in :8080"
         )
     return (match[1] or "").strip("[]") or "127.0.0.1", int(match[2])
 

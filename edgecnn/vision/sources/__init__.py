@@ -74,7 +74,7 @@ def parse_source(text: str) -> Source:
     """
     text = str(text).strip()
     if not text:
-        raise InputError("no source given", hint=f"give {FORMS}")
+        raise InputError("no source given", hint=f"pass {FORMS}")
     return _device(text) or (_address(text) if "://" in text else _files(text))
 
 
@@ -82,7 +82,7 @@ def _device(text: str) -> Source | None:
     if text.isdecimal():
         number = text.lstrip("0") or "0"
         if len(number) > len(str(MOST_CAMERAS)) or int(number) >= MOST_CAMERAS:
-            raise InputError(f"no camera has the number {number[:20]}", hint=f"give {FORMS}")
+            raise InputError(f"no camera has the number {number[:20]}", hint=f"pass {FORMS}")
         return Source("camera", str(int(number)), live=True)
     if re.fullmatch(r"/dev/video\d+", text):
         return Source("camera", text, live=True)
@@ -135,7 +135,7 @@ def _files(text: str) -> Source:
     try:
         path = Path(text).expanduser()
     except RuntimeError as error:  # ~somebody, whom this machine does not know
-        raise InputError(f"no such source: {text} ({error})", hint=f"give {FORMS}") from error
+        raise InputError(f"no such source: {text} ({error})", hint=f"pass {FORMS}") from error
     if path.is_dir():
         images = [each for each in path.iterdir() if _ending(each.name) in OPENCV_ENDINGS]
         if not images:
@@ -164,7 +164,7 @@ def _files(text: str) -> Source:
         if not images:
             raise InputError(f"no images match {text}", hint="quote the pattern for the shell")
         return _images(text, images)
-    raise InputError(f"no such source: {text}", hint=f"give {FORMS}")
+    raise InputError(f"no such source: {text}", hint=f"pass {FORMS}")
 
 
 def _images(text: str, paths: list[Path]) -> Source:

@@ -207,7 +207,7 @@ def _not_opened(cv2: Any, source: Source) -> InputError:
         if only_sound(Path(source.address)):
             return InputError(
                 f"{Path(source.address).name} has sound but no video",
-                hint="give a recording with a video track",
+                hint="pass a recording with a video track",
             )
         return InputError(
             f"{Path(source.address).name}: not a video that OpenCV {cv2.__version__} can open",

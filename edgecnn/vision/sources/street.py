@@ -231,7 +231,7 @@ def open_street(address: str) -> StreetReader:
         return StreetReader(Street(int(rest or 0)))
     shape = re.fullmatch(r"(\d{2,4})x(\d{2,4})(?:@(\d{1,3}))?", rest)
     if shape is None or int(shape[3] or 30) == 0:
-        raise InputError(f"not a synthetic source: {address}", hint=f"give {FORM}")
+        raise InputError(f"not a synthetic source: {address}", hint=f"pass {FORM}")
     width, height, fps = int(shape[1]), int(shape[2]), float(shape[3] or 30)
     if width < 64 or height < 64:
         raise InputError(f"a street is at least 64×64 pixels, received: {rest}")

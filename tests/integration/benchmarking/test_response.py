@@ -80,7 +80,7 @@ def test_what_never_moves_is_invalid_and_data_are_asked_for(tmp_path: Path):
     row = measured(tmp_path, [("Mul", ["x", "zero"], ["y"])], {"x": VECTOR}, zero=np.float32(0))
     assert row.verdict == "INVALID"
     assert "the same for every synthetic input (noise 0…1, noise -1…1," in reasons(row)
-    assert "give --data to decide" in reasons(row)
+    assert "pass --data to" in reasons(row)
     assert "runtime" not in reasons(row)
 
 

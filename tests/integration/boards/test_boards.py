@@ -97,7 +97,7 @@ def test_what_goes_wrong_on_a_board_is_a_line_and_the_others_measure(
         "error: garbage: gave an unreadable answer",
         "error: closed: it refused the key",
         "error: bare: there is no /nonexistent/python3",
-        "does not run there: it is made for another architecture, or no program",
+        "cannot run there: it is not a program, or made for another architecture",
         "error: late: its clock is 25 hours behind",
         "error: old: has Python 3.9, 3.11 or newer is needed",
         "8 of 9 boards did not measure: stranger, gone, garbage, closed, bare, foreign, late, old",

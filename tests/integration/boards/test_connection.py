@@ -145,7 +145,7 @@ def test_a_key_with_a_passphrase_is_used_where_the_agent_holds_it(fleet, agent):
     protect = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a passphrase", "-f", str(key)]
     subprocess.run(protect, check=True, capture_output=True)
     error = refused(address, str(key))
-    assert error.message == "one: its key is encrypted, and the agent does not hold it"
+    assert error.message == "one: the key is encrypted and not loaded in the SSH agent"
     assert "ssh-add" in error.hint
     subprocess.run(["ssh-add", "-q", str(plain)], check=True, capture_output=True)
     assert reached(address, str(key)) == "here"

@@ -230,8 +230,8 @@ def test_a_cluster_over_tls_takes_trials_and_nothing_within_the_limits_is_an_ans
             capture_output=True, text=True, check=False, env={**os.environ},
         )  # fmt: skip
     assert done.returncode == NOTHING_FITS, done.stderr
-    assert "nothing keeps the limits: size of at most 1 kB" in done.stdout
-    assert re.search(r"nearest: trial 0 .* kB, [\d,]+% larger than allowed", done.stdout)
+    assert "no trial meets the limits: size of at most 1 kB" in done.stdout
+    assert re.search(r"closest: trial 0 .* kB, [\d,]+% larger than allowed", done.stdout)
     assert not list((tmp_path / "out").glob("*.keras"))
 
 

@@ -131,7 +131,7 @@ def test_what_worked_and_does_not_any_more_fails(changes):
 
 def test_a_new_configuration_fails_nothing():
     found = regression_gate(
-        [(row(1), GateBaseline(why="nothing of this configuration is stored as main"))], "main"
+        [(row(1), GateBaseline(why="no row of this configuration is stored as main"))], "main"
     )
     assert not found.failed
     assert found.rows[0].outcome == "new"

@@ -32,7 +32,7 @@ def test_one_process_on_a_side_has_no_interval_and_is_not_different():
     assert found.interval is None
     assert not found.different
     assert found.value == pytest.approx(3, rel=0.05)
-    assert found.lack == "one process on one side, too few to say anything about the machine"
+    assert found.lack == "one process on one side, too few to compare"
 
 
 def test_too_few_processes_are_named_before_a_neighbor():
@@ -40,7 +40,7 @@ def test_too_few_processes_are_named_before_a_neighbor():
     always = factory.watched(factory.measurement(processes=1), contended=1.0)
     found = compare_rows(always, always, one_session=False)
     assert found.disturbed
-    assert found.lack == "one process on either side, too few to say anything about the machine"
+    assert found.lack == "one process on either side, too few to compare"
     always = factory.watched(factory.measurement(processes=5), contended=1.0)
     found = compare_rows(always, always, one_session=False)
     assert found.interval is None

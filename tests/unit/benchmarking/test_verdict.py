@@ -85,7 +85,7 @@ def test_a_spread_beyond_reason_asks_for_its_cause_instead_of_ever_more_runs():
     medians = (1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000)
     runs = tuple(row(taken=(median,) * 100).runs[0] for median in medians)
     reasons = " ".join(judge(replace(row(), runs=runs), replace(PROTOCOL, processes=5)).reasons)
-    assert "would be needed: find what disturbs it first" in reasons
+    assert "would be needed: find the cause of the noise first" in reasons
 
 
 def test_a_disturbance_says_how_many_processes_it_affected():
@@ -141,7 +141,7 @@ def test_one_process_has_no_interval_and_says_why():
     found = judge(alone, replace(PROTOCOL, processes=1), HEALTHY)
     verdict, reasons = found.verdict, " ".join(found.reasons)
     assert verdict == "NOISY"
-    assert "one process describes itself, not the machine" in reasons
+    assert "one process cannot represent the machine" in reasons
     assert alone.latency.ci95 is None
 
 

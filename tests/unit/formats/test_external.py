@@ -320,7 +320,7 @@ def test_weights_beside_the_model_are_read(folder: Path):
 
 def test_a_missing_file_is_named_in_one_message(folder: Path):
     path = adding(folder / "model.onnx", external_tensor("lost.bin"))
-    with pytest.raises(InputError, match=r"weights in lost\.bin, which is not there") as caught:
+    with pytest.raises(InputError, match=r"weights in lost\.bin, which does not exist") as caught:
         load_artifact(path)
     assert "copy lost.bin to" in caught.value.hint
 

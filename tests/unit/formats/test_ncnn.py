@@ -84,7 +84,7 @@ def test_both_files_are_one_artifact(tmp_path: Path):
 def test_weights_that_are_missing_are_named(tmp_path: Path):
     path = write(tmp_path)
     (tmp_path / "net.bin").unlink()
-    with pytest.raises(InputError, match=r"keeps its weights in net\.bin, which is not there"):
+    with pytest.raises(InputError, match=r"keeps its weights in net\.bin, which does not exist"):
         check_model_path(path)
 
 

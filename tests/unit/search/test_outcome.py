@@ -66,8 +66,8 @@ def test_without_a_winner_the_nearest_is_said_with_how_near_it_came():
     found = outcome(SearchGoal(max_latency_ms=0.5, max_size_bytes=20_000))
     assert found.best is None
     said = " ".join(found.sentences)
-    assert "nothing keeps the limits: latency of at most 0.5 ms, size of at most 20 kB" in said
-    assert "nearest: trial 3" in said
+    assert "no trial meets the limits: latency of at most 0.5 ms, size of at most 20 kB" in said
+    assert "closest: trial 3" in said
     assert "1 ms, 100% slower than allowed" in said
 
 

@@ -279,7 +279,7 @@ def test_why_there_is_no_baseline_is_said(database):
     (stored,) = database.baselines(made_up.session(2), "main")
     assert stored.why.startswith("stored as main only on Board B")
     (stored,) = database.baselines(made_up.session(2), "develop")
-    assert stored.why == "nothing of this configuration is stored as develop"
+    assert stored.why == "no row of this configuration is stored as develop"
 
 
 def test_a_name_of_many_kilobytes_is_stored_and_found(database):

@@ -120,7 +120,7 @@ def test_synthetic_inputs_have_no_stages():
     found = make("stages", context(Adder(), None))
     assert found == {
         "error": "stages are timed on real samples of a model with one input",
-        "hint": "give --data",
+        "hint": "pass --data",
     }
 
 

@@ -344,4 +344,4 @@ def test_without_a_test_split_the_validation_is_measured(tmp_path):
     dataset = load(f"yolo:{tmp_path}")
 
     assert dataset["test"] is dataset["validation"]
-    assert "validation is measured, for there is no test" in dataset.summary()
+    assert "validation is measured: there is no test split" in dataset.summary()

@@ -94,7 +94,7 @@ def test_one_turned_photo_among_others_is_left_out_and_the_question_said(tmp_pat
     save(tmp_path / "1.png")
     (tmp_path / "1.txt").write_text(LINE)
 
-    with pytest.warns(DataWarning, match=r"0\.png: it is turned by EXIF .*--exif stored or"):
+    with pytest.warns(DataWarning, match=r"0\.png: it is rotated by EXIF .*--exif stored or"):
         dataset = load(f"yolo:{tmp_path}")
 
     assert len(dataset["test"]) == 1

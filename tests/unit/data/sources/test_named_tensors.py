@@ -140,7 +140,7 @@ def test_pickles_are_refused(tmp_path: Path):
 
 def test_a_bare_array_has_no_name(tmp_path: Path):
     np.save(tmp_path / "image.npy", IMAGES)
-    assert "give the folder" in refused(tmp_path / "image.npy", "without a name").hint
+    assert "pass the folder" in refused(tmp_path / "image.npy", "without a name").hint
 
 
 def test_an_empty_folder_is_named(tmp_path: Path):

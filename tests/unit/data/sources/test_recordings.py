@@ -103,7 +103,7 @@ def test_differing_sample_rates_are_refused(tmp_path):
         ({}, "holds no recordings"),
         ({"a/": None, "b/x.wav": b"RIFF"}, r"class folder .*a holds no recordings"),
         ({"a/x.wav": b"RIFF", "b/x.wav": b"RIFF"}, "2 recordings, none of them readable"),
-        ({"x.wav": b"RIFF"}, "the name says no class"),
+        ({"x.wav": b"RIFF"}, "no class in the file name"),
     ],
 )
 def test_folders_that_cannot_serve_say_why(tmp_path, files, message):

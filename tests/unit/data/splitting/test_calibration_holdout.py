@@ -48,7 +48,7 @@ def test_a_part_of_the_only_split_is_set_apart(signs):
     assert sorted(names(divided["train"]) + names(divided["test"])) == names(whole["test"])
     assert [path.name for path in divided["test"].samples.paths] == names(divided["test"])
     assert divided["test"].labels.tolist() == [1] * 5
-    assert "4 samples of it set apart to calibrate" in divided.summary()
+    assert "4 samples of it held out for calibration" in divided.summary()
     assert divided.record()["set_apart"] == 4
 
 
