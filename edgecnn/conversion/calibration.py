@@ -17,11 +17,12 @@ import numpy.typing as npt
 from edgecnn.data.splitting.calibration_holdout import KEY, subset
 from edgecnn.data.splitting.training_overlap import overlap_mask
 from edgecnn.errors import InputError
-from edgecnn.feeding.inputs import is_batched, tensors_for
+from edgecnn.feeding.inputs import tensors_for
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import tensor_range
 from edgecnn.results.scored_split import TEST_SPLITS
 from edgecnn.synthetic_inputs import Range, SyntheticInputs
+from edgecnn.tensor_spec import is_batched
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset, Split

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgecnn.detection.answer import OURS, placed
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import Head, open_head
+from edgecnn.detection.heads.base import missing_names_reason
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import (
     Annotated,
@@ -70,11 +71,9 @@ class BoxScorer:
             self.ordered(outputs)
         except InputError as error:
             return error.with_hint
-        classes = self._classes(outputs)
-        if classes == 1 or self._class_ids is not None or self._postprocessing.class_names:
+        if self._class_ids is not None:
             return ""
-        count = f"{classes} classes" if classes else "classes"
-        return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
+        return missing_names_reason(self._postprocessing, self._classes(outputs))
 
     def _classes(self, outputs: Outputs) -> int | None:
         return self._head.classes_of([tuple(output.shape[1:]) for output in outputs])

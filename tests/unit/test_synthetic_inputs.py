@@ -8,10 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import InputError
-from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, tensor_range
 from edgecnn.runtimes.tensors import to_model
-from edgecnn.synthetic_inputs import SyntheticInputs, is_batched
+from edgecnn.synthetic_inputs import SyntheticInputs
+from edgecnn.tensor_spec import TensorSpec, is_batched
 
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(lambda sizes: (1, *sizes))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.tensor_spec import fits, shape_text
+from edgecnn.errors import InputError
+from edgecnn.tensor_spec import TensorSpec, fits, is_batched, one_tensor_error, shape_text
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,31 @@ def test_a_shape_is_written_as_numpy_does_with_question_marks(shape, expected):
 )
 def test_an_open_dimension_takes_any_size(shape, wanted, fit):
     assert fits(shape, wanted) is fit
+
+
+def test_data_of_one_tensor_for_several_inputs_are_an_error_that_names_them():
+    inputs = [TensorSpec("ids", (None, 8), "int32"), TensorSpec("mask", (1, 8), "int32")]
+    error = one_tensor_error("two.onnx", inputs, otherwise="float32 needs none")
+    assert error.message == (
+        "two.onnx takes 2 inputs (ids (?, 8), mask (1, 8)), each sample has one tensor"
+    )
+    assert error.with_hint == f"{error.message} ({error.hint})"
+    assert error.hint.endswith("; float32 needs none")
+
+
+def test_an_error_without_a_hint_is_its_message():
+    assert InputError("no such file").with_hint == "no such file"
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch", "batched"),
+    [
+        ((), None, False),
+        ((None, 3), None, True),
+        ((1, 3), None, False),
+        ((4, 3), 4, True),
+        ((4, 3), 1, False),
+    ],
+)
+def test_the_first_axis_counts_samples_where_it_is_open_or_of_the_batch(shape, batch, batched):
+    assert is_batched(TensorSpec("input", shape, "float32"), batch) == batched

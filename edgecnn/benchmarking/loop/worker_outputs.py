@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.loop.input_batches import Inputs
 from edgecnn.runtimes.base import Session
-from edgecnn.synthetic_inputs import is_batched
+from edgecnn.tensor_spec import is_batched
 
 Array = npt.NDArray[Any]
 

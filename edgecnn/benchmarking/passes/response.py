@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.passes import Context
 from edgecnn.runtimes.tensors import to_model
-from edgecnn.synthetic_inputs import Range, SyntheticInputs, is_batched
+from edgecnn.synthetic_inputs import Range, SyntheticInputs
+from edgecnn.tensor_spec import is_batched
 
 Array = npt.NDArray[Any]
 

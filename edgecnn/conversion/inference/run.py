@@ -21,7 +21,7 @@ from edgecnn.manifest import TensorSpec
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.declared import declared_inputs, fixed_inputs, numeric_outputs
 from edgecnn.runtimes.tensors import to_model
-from edgecnn.synthetic_inputs import is_batched
+from edgecnn.tensor_spec import is_batched
 
 if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session

@@ -120,7 +120,7 @@ def test_classes_without_names_are_asked_for(tmp_path):
 def test_names_that_are_not_as_many_as_the_classes_are_refused(tmp_path):
     path = write_detector(tmp_path / "model.onnx", "yolov5", classes=7)
 
-    with pytest.raises(InputError, match="7 classes as head yolov5, but 2 are named"):
+    with pytest.raises(InputError, match="7 classes for head yolov5, but 2 are named"):
         load_detector(path, runtime="onnxruntime:cpu", labels=NAMES)
 
 

@@ -228,3 +228,13 @@ def test_a_neighbor_all_the_time_decides_nothing_between_two_sessions(results):
     )
     (change,) = compare(quiet, replace(results, measurements=(never,))).changes
     assert change.outcome == "undecided"
+
+
+@pytest.mark.parametrize("split", ["test", "validation", "train"])
+def test_other_numbers_of_samples_are_refused_whatever_split_is_the_test(results, split):
+    first, second = (
+        replace(results, data={**results.data, "samples": {split: count}}) for count in (100, 90)
+    )
+    with pytest.raises(InputError, match="data samples 100 before, 90 after"):
+        compare(first, second)
+    assert compare(first, first).changes

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from edgecnn.detection.answer import boxes_in, clip_boxes
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import open_head
+from edgecnn.detection.heads.base import sigmoid
 from edgecnn.detection.heads.heat_map import MAX_CANDIDATES, HeatMap, arrange_outputs, decode
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -199,3 +200,10 @@ def test_as_many_classes_as_rows_and_columns_lie_as_the_boxes_do(first):
         given = [one.transpose(0, 3, 1, 2) for one in given]
     found, _ = arrange_outputs(given, 48, 48, classes=6)
     np.testing.assert_array_equal(found, heat)
+
+
+def test_logits_of_any_size_are_shares_without_overflow():
+    logits = np.array([-1e4, -20.0, 0.0, 20.0, 1e4])
+    with np.errstate(all="raise"):
+        shares = sigmoid(logits)
+    assert shares == pytest.approx([0.0, 2.0611536e-9, 0.5, 1.0, 1.0])

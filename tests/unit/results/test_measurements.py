@@ -119,3 +119,22 @@ def test_a_row_that_was_never_undisturbed_still_has_a_latency_and_no_round():
     assert measured.latency.p50 == 2.0
     assert measured.contention.share == 1.0
     assert measured.round_medians_ms == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, ""),
+        ({"verdict": "NOISY", "reasons": ("a neighbor",)}, ""),
+        ({"verdict": "INVALID", "reasons": ("NaN", "constant")}, "INVALID: NaN; constant"),
+        ({"status": "failed", "error": "no memory"}, "failed: no memory"),
+        ({"status": "timeout"}, "timeout"),
+    ],
+)
+def test_why_a_row_has_no_number_that_may_be_used(more, reason):
+    assert Measurement(ARTIFACT, "litert", "cpu", **more).unusable_reason == reason
+
+
+def test_a_reason_of_any_length_fits_into_a_line():
+    long = Measurement(ARTIFACT, "litert", "cpu", status="failed", error="word " * 500)
+    assert len(long.unusable_reason) <= 400

@@ -71,7 +71,7 @@ def test_the_last_batch_is_filled_with_the_first_samples(tmp_path: Path):
 
 
 def test_one_tensor_a_sample_does_not_feed_two_inputs(tmp_path: Path):
-    with pytest.raises(InputError, match="takes 2: a, b"):
+    with pytest.raises(InputError, match=r"takes 2 inputs \(a .*, b "):
         Inputs([replaced(SMALL, "a"), replaced(SMALL, "b")], 1, samples=tmp_path / "s.npy")
 
 
