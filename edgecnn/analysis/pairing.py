@@ -70,7 +70,10 @@ class Difference:
             return ""
         few = [count for count in self.processes if count < FEWEST]
         if not few:
-            return "a neighbor shared the core all the time on one side, and may explain the difference"
+            return (
+                "a neighbor shared the core all the time on one side, "
+                "and may explain the difference"
+            )
         where = "either side" if len(few) == 2 else "one side"
         count = "one process" if min(few) == 1 else f"{min(few)} processes"
         return f"{count} on {where}, too few to compare"

@@ -123,7 +123,7 @@ def _job(models: Sequence[Path], data: options.DataOptions) -> BoardJob:
     """The command that runs now as a job: its words, and the files that they name."""
     from edgecnn.boards.job import BoardJob, file_word
     from edgecnn.boards.transfer import upload_of
-    from edgecnn.cli.benchmark import command as benchmark
+    from edgecnn.cli.commands.benchmark import command as benchmark
     from edgecnn.formats.check import digest_of
 
     files: dict[str, Path] = {}

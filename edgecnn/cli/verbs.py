@@ -60,7 +60,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"edgecnn.cli.{cmd_name}")
+        module = importlib.import_module(f"edgecnn.cli.commands.{cmd_name}")
         command: click.Command = module.command
         options.accept_global(command)
         return command

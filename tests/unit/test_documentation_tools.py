@@ -105,7 +105,7 @@ def test_a_phrase_is_found_across_the_end_of_a_line():
 def test_pages_and_programs_around_the_package_are_read():
     read = {path.relative_to(PROJECT).as_posix() for path in prose.programs()}
     assert {
-        "edgecnn/cli/optimize.py",
+        "edgecnn/cli/commands/optimize.py",
         "edgecnn/reporting/assets/comparison.html.j2",
         "edgecnn/reporting/assets/answer.js",
         "edgecnn/vision/outputs/page/live.html",

@@ -8,7 +8,7 @@ from edgecnn.cli import invoke
 from edgecnn.results import Results
 from edgecnn.search import settings
 from edgecnn.store import open_database
-from tests.integration.search.brief import measure_briefly
+from tests.integration.search.brief import BRIEF, measure_briefly
 
 SEARCH = (
     "search", "--model", "simple", "--data", "digits", "--set", "width=0.25,0.5",
@@ -19,7 +19,9 @@ SEARCH = (
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "Settings", settings.SearchSettings)  # as it was, after the test
+    monkeypatch.setattr(
+        settings, "SearchSettings", settings.SearchSettings
+    )  # as it was, after the test
     measure_briefly()
 
 
@@ -41,7 +43,9 @@ def test_trials_train_here_and_their_files_are_measured_on_the_board(fleet, add,
     there = [*out.glob("trials/measured/*.json"), out / "finalists.json", out / "board.json"]
     assert len(there) == 4
     for path in there:
-        assert Results.load(path).environment.machine["name"] == "one"
+        results = Results.load(path)
+        assert results.environment.machine["name"] == "one"
+        assert results.protocol == BRIEF.to_dict()  # as this machine would have measured
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ OTHERS = {
 def commands() -> dict[str, click.Command]:
     found: dict[str, click.Command] = {"": verbs.command}
     for verb in verbs.VERBS:
-        command = importlib.import_module(f"edgecnn.cli.{verb}").command
+        command = importlib.import_module(f"edgecnn.cli.commands.{verb}").command
         options.accept_global(command)
         found[verb] = command
         for name, below in getattr(command, "commands", {}).items():

@@ -15,7 +15,7 @@ def screens() -> dict[str, click.Command]:
     """Every command and subcommand by the words that reach it."""
     found: dict[str, click.Command] = {"edgecnn": verbs.command}
     for verb in verbs.VERBS:
-        command = importlib.import_module(f"edgecnn.cli.{verb}").command
+        command = importlib.import_module(f"edgecnn.cli.commands.{verb}").command
         options.accept_global(command)
         found[f"edgecnn {verb}"] = command
         for name, below in getattr(command, "commands", {}).items():

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.cli import options
-from edgecnn.cli.benchmark import command as benchmark
+from edgecnn.cli.commands.benchmark import command as benchmark
+from edgecnn.cli.commands.run import command as run
 from edgecnn.cli.repetition import NOT_REPEATED, shared_words, words
-from edgecnn.cli.run import command as run
 from edgecnn.results import ArtifactRecord, Load, Measurement, Placement, RuntimeOptions
 from edgecnn.results.repeat import ROW_OPTIONS, Repeat, repeat_command
 

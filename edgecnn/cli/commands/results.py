@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options, results_bisect, results_gate
+from edgecnn.cli import options
+from edgecnn.cli.commands import results_bisect, results_gate
 from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.data_capture import command as capture_command
-from edgecnn.cli.data_pack import check_command, pack_command
+from edgecnn.cli.commands.data_capture import command as capture_command
+from edgecnn.cli.commands.data_pack import check_command, pack_command
 from edgecnn.cli.screen.messages import print_line
 from edgecnn.cli.screen.progress import progress_bar
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli import benchmark, options, repetition
+from edgecnn.cli import options, repetition
+from edgecnn.cli.commands import benchmark
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
