@@ -45,7 +45,7 @@ NO_WINNER, NOTHING_FITS = ("--max-size", "1kB"), 1
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements take a moment: what becomes of trials does not depend on them."""
-    monkeypatch.setattr(settings, "Settings", SearchSettings)  # as it was, after the test
+    monkeypatch.setattr(settings, "SearchSettings", SearchSettings)  # as it was, after the test
     measure_briefly()
     monkeypatch.setenv("PYTHONPATH", str(PROJECT), prepend=os.pathsep)
 
