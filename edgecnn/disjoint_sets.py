@@ -1,4 +1,4 @@
-"""Which of many things belong together, directly or through others (Tarjan 1975)."""
+"""Disjoint sets (union-find; Tarjan 1975)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as one family: a line of what, a line of what to do, and an exit code.
+"""Error classes: a message, a hint and an exit code.
 
 Exit codes: 0 done; 1 the answer is "no"; 2 wrong usage or bad input; 3 a runtime or a
 dependency is missing; 70 a bug in edgecnn; 130 interrupted.

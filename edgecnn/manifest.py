@@ -1,4 +1,4 @@
-"""What travels with a model file: what goes in, how to prepare it, what comes out, its origin.
+"""The manifest of a model file: inputs, preprocessing, outputs and origin.
 
 A manifest lies next to its file as `<file>.manifest.json` and, where the format has room,
 inside it too. A foreign file without one gets an inferred manifest when it is loaded.

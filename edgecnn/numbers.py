@@ -1,4 +1,4 @@
-"""How numbers are written: three significant digits, the unit in the column's head.
+"""Format numbers: three significant digits, the unit in the column's head.
 
 `reporting/assets/data.js` writes the same numbers on the page; a browser test holds them together.
 """

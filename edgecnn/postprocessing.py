@@ -1,4 +1,4 @@
-"""How a detector's outputs become boxes: a record that travels in the manifest.
+"""Postprocessing of a detector's outputs, as recorded in the manifest.
 
 With `preprocessing` this is the other half of what a file does not say by itself: which head
 made its outputs, with which strides and anchors, and what its classes are called.

@@ -1,4 +1,4 @@
-"""How long work reports its progress: one callable, rendered by whoever started the work."""
+"""Progress reporting: one callable, rendered by the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the machine's limit an inference reaches (Williams, Waterman & Patterson 2009).
+"""Roofline model (Williams, Waterman & Patterson 2009).
 
 A computation with few operations for each byte is held back by memory, one with many by
 arithmetic; the roof is the smaller of the two limits, both measured on the same machine with

@@ -1,4 +1,4 @@
-"""Which of several measured configurations to take: constraints, an objective, and one choice.
+"""Choose among measured configurations by limits and an objective.
 
 A pure function over anything that has the numbers: the report's answer, the command line and the
 search choose by it, so that no two of them answer one question differently.

@@ -1,4 +1,4 @@
-"""What goes into a model and comes out of it: one tensor by name, shape and type."""
+"""Specification of a model's input or output tensor: name, shape and type."""
 
 from __future__ import annotations
 

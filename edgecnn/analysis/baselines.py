@@ -1,4 +1,4 @@
-"""What rows are compared with: the Keras model on the same machine, for accuracy and for speed."""
+"""Baselines of rows: the Keras model on the same machine, for accuracy and speed."""
 
 from __future__ import annotations
 

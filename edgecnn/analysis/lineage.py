@@ -1,4 +1,4 @@
-"""Which rows are files of one network: only those compete for an answer.
+"""Group rows by network: only files of one network are compared.
 
 Converted files name their parent, and that may name its own: the first of such a chain stands for
 the network. A foreign file names none: there the name without the words for its recipe does, as

@@ -1,4 +1,4 @@
-"""Which row before belongs to which row after, and what differs around them."""
+"""Match the rows of two results, and list what differs around them."""
 
 from __future__ import annotations
 

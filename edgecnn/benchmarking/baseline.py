@@ -1,4 +1,4 @@
-"""What an undisturbed probe takes on this machine, remembered from one session to the next.
+"""The machine's undisturbed probe time, remembered between sessions.
 
 A session that runs next to a neighbor from its first to its last second cannot know it from its
 own probes. The best of each of the last sessions lies in a file next to the isolated environments,

@@ -1,4 +1,4 @@
-"""Which version of a runtime made a model slower, less accurate, or stop working.
+"""Find the runtime version that made a model slower, less accurate, or stop working.
 
 The good version is measured together with a version in the middle, in the same rounds, so that a
 slow minute of the machine cannot look like a regression; then the half that holds the change is

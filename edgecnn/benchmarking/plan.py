@@ -1,4 +1,4 @@
-"""What to measure: artifacts × runtimes × options, as far as a runtime reads the format."""
+"""Plan the rows of a benchmark: artifacts × runtimes that read their format × options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to measure, in how many processes, and when it is enough."""
+"""Measurement protocol: how long, in how many processes, and when to stop."""
 
 from __future__ import annotations
 

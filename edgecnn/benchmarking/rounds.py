@@ -1,4 +1,4 @@
-"""When a row has been measured in enough processes, and which of its blocks were undisturbed.
+"""Decide when a row has enough processes, and which of its blocks were undisturbed.
 
 Rows are measured in rounds, one process of each row in a round, so that slow and fast phases of
 the machine hit all rows equally. Pure functions over measurements, and the probes of a session.

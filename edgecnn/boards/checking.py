@@ -1,4 +1,4 @@
-"""Whether boards can measure now: reached side by side, each with one line."""
+"""Check boards in parallel, with one line for each."""
 
 from __future__ import annotations
 

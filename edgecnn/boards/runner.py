@@ -1,4 +1,4 @@
-"""What runs on a board: one job under a lock, without the client. Standard library alone.
+"""Job runner on a board: one job under a lock, without the client. Standard library only.
 
     python -m edgecnn.boards.runner --start FOLDER      run the job in FOLDER, by itself
     python -m edgecnn.boards.runner --status FOLDER     say in a line how it stands

@@ -1,4 +1,4 @@
-"""What classes are called: names that two sides write differently, and the two lists that most
+"""Class names: matching names that are written differently, and the two lists that most
 models of others were trained on (COCO's 80 classes, ImageNet's 1,000).
 """
 

@@ -1,4 +1,4 @@
-"""What a layer is called where people read it."""
+"""Layer names for display."""
 
 from __future__ import annotations
 

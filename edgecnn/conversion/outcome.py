@@ -1,4 +1,4 @@
-"""What became of one target of a conversion."""
+"""The outcome of one conversion target."""
 
 from __future__ import annotations
 

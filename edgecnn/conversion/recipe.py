@@ -1,4 +1,4 @@
-"""What a file stores and computes, as data: a recipe, with names for the usual ones.
+"""Quantization recipes: what a file stores and computes, with names for the usual ones.
 
 A recipe that is not a preset has a digest of what it says, which stands in the file's name and in
 its manifest, so that two files with one name are one recipe.

@@ -1,4 +1,4 @@
-"""Whether a file that lies where an artifact should go is that artifact."""
+"""Check whether an existing output file is the requested artifact, to reuse it."""
 
 from __future__ import annotations
 

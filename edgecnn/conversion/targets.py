@@ -1,4 +1,4 @@
-"""What can be asked for: a target is a file format and a recipe, written `format:recipe`."""
+"""Conversion targets: a file format and a recipe, written `format:recipe`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a data set is not used, or not as it lies there: each with its file and the reason.
+"""Records of skipped or altered samples: the file and the reason.
 
 An odd sample is left out, counted and named; the rest is used. Every reader reports through
 `LeftOut`, and whoever loads data says it in one line.

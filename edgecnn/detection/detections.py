@@ -1,4 +1,4 @@
-"""What a detector found in one image."""
+"""The detections in one image."""
 
 from __future__ import annotations
 

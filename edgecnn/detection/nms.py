@@ -1,4 +1,4 @@
-"""Which of many overlapping boxes stand for one sign, and where exactly it is.
+"""Merge overlapping boxes of one object into one box (non-maximum suppression).
 
 Not cv2.dnn.NMSBoxes: it neither votes nor knows a part of a sign, and a bundle runs without OpenCV.
 """

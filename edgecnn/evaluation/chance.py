@@ -1,4 +1,4 @@
-"""Whether answers are better than chance: below that, agreement between two models proves nothing.
+"""Test whether accuracy is better than chance: below that, agreement of two models is no evidence.
 
 Chance is what somebody would get who knows how often each class is right and how often the model
 answers it, and nothing of the samples; at least 1 of the number of classes. The test is the

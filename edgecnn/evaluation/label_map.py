@@ -1,4 +1,4 @@
-"""Which of a model's classes the labels of a data set are.
+"""Map the labels of a data set to a model's classes.
 
 A model of ImageNet's 1,000 classes is scored on a folder of ten of them, and a model whose
 classes stand in another order than the data's in its own order.

@@ -1,4 +1,4 @@
-"""How far a converted model's outputs are from its parent's, on the same inputs."""
+"""Parity: compare a converted model's outputs with its parent's on the same inputs."""
 
 from __future__ import annotations
 

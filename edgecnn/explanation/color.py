@@ -1,4 +1,4 @@
-"""What each color channel adds to an answer, measured on the answer itself: no labels needed."""
+"""Contribution of each color channel to an answer; no labels needed."""
 
 from __future__ import annotations
 

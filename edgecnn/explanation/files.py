@@ -1,4 +1,4 @@
-"""Which of the files a user names is the model, which are measured with it, which is the image."""
+"""Sort the given files into the model, related models and the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sequence model looks at: the attention behind each word of an answer, and how many words
+"""Explain a sequence model: the attention behind each word of an answer, and how many words
 its convolutions see at a time.
 """
 

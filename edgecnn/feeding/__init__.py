@@ -1,4 +1,4 @@
-"""How a model wants its input prepared: proven from the model, stated by the user, or refused.
+"""Determine a model's preprocessing: inferred from the model, stated by the user, or refused.
 
 A network that edgecnn trained carries its preprocessing in its manifest. Of every other one, only
 the model itself, its metadata or its user can say; the statistics of the data that happen to be

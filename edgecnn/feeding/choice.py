@@ -1,4 +1,4 @@
-"""Which preprocessing a model gets: the user's word, its manifest, its own proof, or none."""
+"""Choose a model's preprocessing: from the user, its manifest, the model file, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model itself proves about the input that it wants."""
+"""Infer a model's expected input from the model itself."""
 
 from __future__ import annotations
 

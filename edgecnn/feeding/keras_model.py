@@ -1,4 +1,4 @@
-"""What a Keras model does to its input before its first learned layer, found by trying.
+"""Infer what a Keras model does to its input before its first learned layer, by running it.
 
 The part before the first layer with weights is run on constant inputs: whatever it is made of
 (Rescaling, Normalization, `x / 127.5 - 1`, a nested model that keras.applications returned), a

@@ -1,4 +1,4 @@
-"""What a scorer needs to know of a data set and a model together."""
+"""Context of a scorer: a data set and a model together."""
 
 from __future__ import annotations
 

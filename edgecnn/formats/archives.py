@@ -1,4 +1,4 @@
-"""What a zip archive says it holds, without unpacking and without a bomb of a directory."""
+"""Read the directory of a zip archive safely, without unpacking."""
 
 from __future__ import annotations
 

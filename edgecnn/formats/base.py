@@ -1,4 +1,4 @@
-"""What edgecnn asks of a model format. Each format is one subclass, in one file or small folder.
+"""Base class of model formats. Each format is one subclass, in one file or small folder.
 
 A format is chosen by the ending of a file or recognized by its first bytes. All readers use the
 standard library and numpy alone, never the format's own library: a file may come from strangers,

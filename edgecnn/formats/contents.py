@@ -1,4 +1,4 @@
-"""What a file is by what it holds, whatever it is called, and what to do with it instead.
+"""Identify files by content, and suggest what to do with those that are not models.
 
 Downloads go wrong in the same few ways: a Git LFS pointer instead of the file, a page that asks
 for a login, an archive around the model, a model of another framework. Each starts with bytes of

@@ -1,4 +1,4 @@
-"""What a model file itself does to its input first: the proof of what it wants to be fed.
+"""First operators of a model file, from which its expected input is inferred.
 
 A graph that begins with a multiplication by 1/255 takes pixels of 0…255; so does an int8 input
 whose scale is 1. Read with the standard library and numpy alone, as a Raspberry Pi has them.

@@ -1,4 +1,4 @@
-"""How many ids a model's inputs may name: the sizes of the tables that look them up.
+"""Number of valid ids for each input: the sizes of a model's lookup tables.
 
 An id outside of its table is an error in one runtime, and reads memory of something else in
 another, which then looks fast. So ids are drawn below the smallest table that they reach.

@@ -1,4 +1,4 @@
-"""What other tools write into a model file about it: class names, strides, sizes.
+"""Metadata that other tools write into model files: class names, strides, sizes.
 
 All of it is text by strangers: read up to a limit, parsed as literals at most, and what does not
 fit is left out. Each format finds the texts itself (`Format.metadata`).

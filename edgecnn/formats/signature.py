@@ -1,4 +1,4 @@
-"""What goes into a model and what comes out, as its file declares it."""
+"""Inputs and outputs of a model, as its file declares them."""
 
 from __future__ import annotations
 

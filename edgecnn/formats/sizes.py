@@ -1,4 +1,4 @@
-"""How many elements a tensor has, by the sizes that a file states."""
+"""Number of elements of a tensor, from the sizes in its file."""
 
 from __future__ import annotations
 

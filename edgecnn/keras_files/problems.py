@@ -1,4 +1,4 @@
-"""What Keras raises over a file that it cannot read, in a line for its user."""
+"""Turn Keras's loading errors into one line for the user."""
 
 from __future__ import annotations
 

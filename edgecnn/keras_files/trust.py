@@ -1,4 +1,4 @@
-"""What a Keras file may hold that is not a network: programs, and other files of this machine."""
+"""Find untrusted content in a Keras file: programs, and references to files of this machine."""
 
 from __future__ import annotations
 

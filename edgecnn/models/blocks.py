@@ -1,4 +1,4 @@
-"""What several architectures are made of."""
+"""Building blocks shared by several architectures."""
 
 from __future__ import annotations
 

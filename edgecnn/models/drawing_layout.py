@@ -1,4 +1,4 @@
-"""Where the boxes of a drawing go: levels from top to bottom, broken into columns.
+"""Layout of an architecture drawing: levels from top to bottom, broken into columns.
 
 K. Sugiyama, S. Tagawa, M. Toda, "Methods for visual understanding of hierarchical system
 structures", 1981, in small: a level for each step of the longest way, a bend in each level that

@@ -1,4 +1,4 @@
-"""What an architecture checks before it builds: its input and its number of classes."""
+"""Validate an architecture's input shape and number of classes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which file to ship: the space of files and runtimes, the search in it, and the answer."""
+"""Optimization: find the file to ship among recipes and runtimes."""

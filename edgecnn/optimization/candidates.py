@@ -1,4 +1,4 @@
-"""What a search has tried: each file on each runtime, and how one step led to the next."""
+"""Candidates of a search: each file on each runtime, and the steps between them."""
 
 from __future__ import annotations
 

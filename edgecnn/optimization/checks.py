@@ -1,4 +1,4 @@
-"""What an optimization refuses before anything takes time."""
+"""Checks before an optimization starts."""
 
 from __future__ import annotations
 

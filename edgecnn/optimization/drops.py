@@ -1,4 +1,4 @@
-"""What a file loses against its parent on the same samples, with the bound that decides.
+"""Accuracy loss of a file against its parent on the same samples, with the deciding bound.
 
 Shares of right answers are compared sample by sample (Tango's score bound). A metric over all
 samples together, such as average precision, is compared by resampling samples, the same ones for

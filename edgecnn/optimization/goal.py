@@ -1,4 +1,4 @@
-"""What a deployment must keep, and what it should be best at."""
+"""The goal of an optimization: limits and objective."""
 
 from __future__ import annotations
 

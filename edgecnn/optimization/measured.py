@@ -1,4 +1,4 @@
-"""Which file to ship, answered from rows that are measured already: nothing is run for it.
+"""Choose the file to ship from rows that are already measured.
 
 What `edgecnn run` made and measured is a search by itself: usual recipes on all runtimes. Rows are
 taken by their speed, fastest first, until one shows on the test samples that it keeps the budget.

@@ -1,4 +1,4 @@
-"""Which file to ship: search, time what is left, claim on fresh samples, and answer."""
+"""Optimize a model: search, time the finalists, test on fresh samples, and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an optimization leaves: the choice or why there is none, and the evidence for it."""
+"""The outcome of an optimization: the choice or why there is none, and the evidence."""
 
 from __future__ import annotations
 

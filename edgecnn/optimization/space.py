@@ -1,4 +1,4 @@
-"""What the search may choose from: recipes of each format, and the runtimes that are here."""
+"""Search space: recipes of each format, and the runtimes of this machine."""
 
 from __future__ import annotations
 

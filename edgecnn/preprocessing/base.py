@@ -1,4 +1,4 @@
-"""What every preprocessing promises, whatever a raw sample is."""
+"""Interface of all preprocessings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model was fed, and from where that is known: a record for manifests and results."""
+"""Provenance of a model's input, as recorded in manifests and results."""
 
 from __future__ import annotations
 

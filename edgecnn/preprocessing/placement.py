@@ -1,4 +1,4 @@
-"""Where an image lies in the tensor that was made of it, so that boxes find the way back."""
+"""Position of an image within its input tensor, to map boxes back."""
 
 from __future__ import annotations
 

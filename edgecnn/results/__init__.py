@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind, from one process's samples up to a file of measurements.
+"""Results of a benchmark, from one process's samples up to a file of measurements.
 
 Names are resolved when they are used (PEP 562): a worker imports what one process leaves, and
 nothing of what its parent makes of it.

@@ -1,4 +1,4 @@
-"""How much accuracy a model lost against another, and whether its samples can show that.
+"""Accuracy drop between two models, and whether the samples are enough to decide.
 
 Two models that answered the same samples are compared on the samples in which they differ, or by
 the paired test of their task; where neither is known, as two independent shares, which is wider.

@@ -1,4 +1,4 @@
-"""What a row's outputs are worth: right on labeled samples, and near those of the parent."""
+"""Output quality of a row: accuracy on labeled samples and parity with the parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: measurements, and the environment they were made in.
+"""A results file: measurements and the environment they were made in.
 
 The JSON file is a contract (keys in docs/reference/results.md). Raw samples are the truth;
 `latency_ms` and the other derived keys are written for readers and ignored when reading back.

@@ -1,4 +1,4 @@
-"""What is asked of a row, in three parts: of the runtime, of the process's place, of the load.
+"""Options of a row: runtime, placement of the process, and load.
 
 A runtime sees its own part alone. Results of schemas 1 to 3 kept all three as one; `apart` takes
 them apart.

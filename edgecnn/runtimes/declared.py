@@ -1,4 +1,4 @@
-"""What a runtime knows of a model before it compiles it: inputs of fixed shapes, and outputs."""
+"""Declared inputs and outputs of a model before compilation, with fixed shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the host says about itself: the processor's name and how many threads a call started."""
+"""Host facts: the processor's name, and how many threads a call started."""
 
 from __future__ import annotations
 

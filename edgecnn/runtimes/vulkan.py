@@ -1,4 +1,4 @@
-"""Which Vulkan devices the loader offers, asked through ctypes: nothing needs to be installed."""
+"""List Vulkan devices through ctypes, without further packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs inside of a Dask worker: it starts a trial's process and passes on what that says.
+"""Code inside a Dask worker: starts a trial's process and forwards its messages.
 
 Standard library alone at the top: a worker imports this before anything else of edgecnn.
 """

@@ -1,4 +1,4 @@
-"""What a converted file costs where it is to run: this machine, or a board over SSH."""
+"""Measure a converted file on its target: this machine, or a board over SSH."""
 
 from __future__ import annotations
 

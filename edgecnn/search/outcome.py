@@ -1,4 +1,4 @@
-"""What a search found, as data and in sentences."""
+"""The outcome of a search, as data and in sentences."""
 
 from __future__ import annotations
 

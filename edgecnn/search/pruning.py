@@ -1,4 +1,4 @@
-"""Which trial is not worth its next epoch.
+"""Prune unpromising trials between epochs.
 
 Optuna prunes studies with one objective only, so this is a rule of our own, on accuracy alone: a
 trial ends behind an epoch when its best validation accuracy so far is below the median of what its

@@ -1,4 +1,4 @@
-"""What decides a search, and what a run that resumes it must have in common with the first."""
+"""Settings of a search, and which of them a resumed run must share."""
 
 from __future__ import annotations
 

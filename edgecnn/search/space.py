@@ -1,4 +1,4 @@
-"""What a search may choose from: parameters with their ranges, and what the first trial takes.
+"""Search space: parameters with their ranges, and the values of the first trial.
 
 A network declares its own space as data (`SPACE` in its module), that of the training in
 `training.space`. A TOML file or `--set` changes single parameters:

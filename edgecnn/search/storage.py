@@ -1,4 +1,4 @@
-"""Where trials are kept: Optuna's tables, in the database that results are kept in."""
+"""Storage of trials: Optuna's tables, in the results database."""
 
 from __future__ import annotations
 

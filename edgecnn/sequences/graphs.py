@@ -1,4 +1,4 @@
-"""What each network that answers with a sequence offers: an encoder and one step of a decoder.
+"""Graphs of a sequence network: an encoder and one step of a decoder.
 
 A network for sequences is trained as one graph that sees the right answer so far, and used as two
 graphs of fixed shapes: the encoder once a sample, the step once for each id of the answer. Both

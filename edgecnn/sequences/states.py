@@ -1,4 +1,4 @@
-"""What one step of a decoder remembers: kept here, so that the graph needs no memory.
+"""States between decoder steps, kept outside of the graph.
 
 The step's states hold the last positions of each convolution side by side; a network gives the
 newest of each, and it is shifted in. A step costs the same however long the answer is.

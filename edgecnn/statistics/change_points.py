@@ -1,4 +1,4 @@
-"""When a number changed for good: change points of a series of measurements.
+"""Change points in a series of measurements.
 
 Method. Values are compared on a logarithmic scale, each weighted by its own interval; where the
 series scatters more than its intervals say, or has none, the scatter of neighboring values counts.

@@ -1,4 +1,4 @@
-"""Where results are kept: JSON files as `edgecnn benchmark` writes them, and a database.
+"""Storage of results: JSON files as `edgecnn benchmark` writes them, and a database.
 
 The database is SQLite in one file, or PostgreSQL where EDGECNN_DB names one. It needs the extra
 `store` (SQLAlchemy, Alembic, psycopg), which is imported when a database is opened.

@@ -1,4 +1,4 @@
-"""Which database: EDGECNN_DB, or one SQLite file among the user's data.
+"""Address of the database: EDGECNN_DB, or one SQLite file among the user's data.
 
 An address may hold a password. It is never printed, stored or put into an error: people see
 `safe_address`.

@@ -1,1 +1,1 @@
-"""What edgecnn asks of the operating system: processes, folders, temporary files, output."""
+"""Operating system services: processes, folders, temporary files, output."""

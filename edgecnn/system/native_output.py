@@ -1,4 +1,4 @@
-"""What native libraries write to standard output and error, which Python's own never see."""
+"""Capture what native libraries write to standard output and error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens between Keras's batches and epochs: numbers, checkpoints, progress."""
+"""Keras callbacks: metrics, checkpoints, progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a training stands, as one file that is either whole or not there.
+"""Training checkpoints: the state of a training in one file, written atomically.
 
 With the same seed a resumed training ends with the same weights as one that was never cut off,
 bit for bit on the same machine and versions (tests/integration/training/test_resume.py): the

@@ -1,4 +1,4 @@
-"""How a network is trained: one frozen record, with defaults for each registered network.
+"""Training configuration: one frozen record, with defaults for each registered network.
 
 A configuration decides the weights together with the network, the data and the seed, and is written
 into the manifest. `config_for` gives a network's own; `dataclasses.replace` changes fields.

@@ -1,4 +1,4 @@
-"""What a training leaves besides its model: numbers by epoch, tables and images of its test.
+"""Logs of a training: metrics by epoch, tables and images of its test.
 
 | file | |
 |---|---|

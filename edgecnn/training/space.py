@@ -1,4 +1,4 @@
-"""What of a training `edgecnn search` may change, as data, for every network.
+"""Training parameters that `edgecnn search` may change, for every network.
 
 Two of the numbers are multiples, since what is usual depends on the optimizer: `rate` multiplies
 the learning rate, `decay` the weight decay that the network's own configuration has. Where a search

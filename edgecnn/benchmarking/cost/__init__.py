@@ -1,4 +1,4 @@
-"""What an inference costs by the model file alone: multiplications, parameters, bytes moved.
+"""Cost of an inference from the model file alone: multiplications, parameters, bytes moved.
 
 Counted from the file's own graph, before any runtime touches it: one MAC is a multiplication
 with its addition, bytes are what the operators would move if each read its inputs from memory

@@ -1,4 +1,4 @@
-"""Which Python runs a runtime: this one, or that of an isolated environment."""
+"""Choose the Python that runs a runtime: this one, or an isolated environment's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parent asks of its worker, and who could fix what went wrong there."""
+"""The job that a parent sends to its worker, and the cause of a worker's error."""
 
 from __future__ import annotations
 

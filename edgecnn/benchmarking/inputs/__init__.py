@@ -1,1 +1,1 @@
-"""What the rows of a benchmark are fed."""
+"""Inputs of a benchmark's rows."""

@@ -1,4 +1,4 @@
-"""What the rows of a benchmark are fed: the test split, prepared once for each way that a model
+"""Prepare the inputs of a benchmark's rows: the test split, prepared once for each way that a model
 wants it, as files that the workers read.
 """
 

@@ -1,4 +1,4 @@
-"""What a model that somebody else trained takes and gives, as who runs it has it."""
+"""Input and output signature of a foreign model, as its runtime reports it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs in a worker, on the standard library and NumPy alone: load, warm up, sample, answer."""
+"""Code that runs in a worker (standard library and NumPy only): load, warm up, sample, report."""

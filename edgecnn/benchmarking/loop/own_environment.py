@@ -1,4 +1,4 @@
-"""What a worker process runs on: Python, kernel, processor, and the packages that it loaded.
+"""Describe a worker process: Python, kernel, processor, and the packages that it loaded.
 
 It needs numpy alone, and imports little: each process of a measurement asks for it.
 """

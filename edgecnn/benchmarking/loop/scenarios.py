@@ -1,4 +1,4 @@
-"""How queries reach the model: LoadGen's four scenarios over a loaded session.
+"""LoadGen's four scenarios over a loaded session.
 
 single_stream   one query of one inference after the other; the latency of an inference
 multi_stream    `streams` samples arrive together as one query and are worked through, `batch`

@@ -1,4 +1,4 @@
-"""What a worker feeds: the samples of its job, or synthetic ones."""
+"""Inputs of a worker: the samples of its job, or synthetic ones."""
 
 from __future__ import annotations
 

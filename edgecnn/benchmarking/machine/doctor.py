@@ -1,4 +1,4 @@
-"""What this machine can run: every runtime and device, probed in a process of its own."""
+"""Probe every runtime and device of this machine, each in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the GPU of a configuration is called on this machine."""
+"""Name the GPU that a configuration uses on this machine."""
 
 from __future__ import annotations
 

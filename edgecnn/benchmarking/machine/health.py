@@ -1,4 +1,4 @@
-"""Whether this machine is fit to measure: asked of a board before its first row and between jobs.
+"""Health check of a machine: run on a board before its first row and between jobs.
 
 python -m edgecnn.benchmarking.machine.health                everything
 python -m edgecnn.benchmarking.machine.health --no-runtimes  without asking the runtimes

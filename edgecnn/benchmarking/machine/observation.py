@@ -1,4 +1,4 @@
-"""What the machine did while a process measured: read from /proc, standard library alone.
+"""Observe the machine while a process measures: /proc, standard library only.
 
 The worker calls this right before and right after the timed loop, never inside it.
 """

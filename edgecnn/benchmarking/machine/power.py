@@ -1,4 +1,4 @@
-"""What reports power or energy on this machine: RAPL, NVML, a board's own sensors.
+"""Power and energy meters of this machine: RAPL, NVML, a board's own sensors.
 
 Everything is read from files under `observation.ROOT` or through NVML; where nothing reports it,
 `find` says why, and nobody guesses. A meter is either a counter of joules, which wraps around,

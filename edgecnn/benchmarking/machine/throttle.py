@@ -1,4 +1,4 @@
-"""Whether the machine held itself back: too hot, too little voltage, too much current.
+"""Detect throttling: temperature, under-voltage, over-current.
 
 Read from files under a given root, and on a Raspberry Pi without those from `vcgencmd`. Some
 sources are counters (Intel's core_throttle_count, a Jetson's over-current events), others report

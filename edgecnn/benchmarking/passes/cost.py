@@ -1,4 +1,4 @@
-"""What an inference costs by the model file: the numbers behind a roofline."""
+"""Cost of an inference from the model file: the numbers behind a roofline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time of an inference goes, operator by operator.
+"""Time of an inference by operator.
 
 The profile is made in a second session of the same runtime: a profiler costs time, and the
 one that was measured has none.

@@ -1,4 +1,4 @@
-"""Where the time of an answer goes that is a sequence: the encoder once, a step for each id."""
+"""Time of a sequence model's answer: the encoder once, a decoder step for each id."""
 
 from __future__ import annotations
 

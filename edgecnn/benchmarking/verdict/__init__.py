@@ -1,4 +1,4 @@
-"""Whether a number can be defended: VALID, NOISY or INVALID, with the reasons in words.
+"""Verdict on a row: VALID, NOISY or INVALID, with the reasons in words.
 
 INVALID means that the row does not measure what its name says; NOISY that it does, but that the
 machine was too noisy to measure how fast it is to the promised precision. A VALID row may carry

@@ -1,4 +1,4 @@
-"""Which --max-secs a row needs: its processes, played through with the pace that was measured."""
+"""Estimate the --max-secs that a row needs, by simulating its processes at the measured pace."""
 
 from __future__ import annotations
 

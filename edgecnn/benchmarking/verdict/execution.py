@@ -1,4 +1,4 @@
-"""What executed, and where: another device, another precision or more threads than the row says."""
+"""Execution mismatches: another device, another precision or more threads than the row says."""
 
 from __future__ import annotations
 

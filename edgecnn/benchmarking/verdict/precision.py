@@ -1,4 +1,4 @@
-"""Why a number is not known to the promised precision: too few processes or samples, or too wide a
+"""Reasons for insufficient precision: too few processes or samples, or too wide a
 spread. Every reason says what to do.
 """
 

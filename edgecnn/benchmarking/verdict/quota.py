@@ -1,4 +1,4 @@
-"""What a container's CPU quota did to a row, in words."""
+"""Effects of a container's CPU quota on a row, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a processor without enough cooling or power does to a row."""
+"""Throttling: a processor without enough cooling or power."""
 
 from __future__ import annotations
 

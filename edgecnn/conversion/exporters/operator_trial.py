@@ -1,4 +1,4 @@
-"""Whether TensorFlow's TFLite converter takes one operator, found by converting it alone."""
+"""Test whether TensorFlow's TFLite converter supports an operator, by converting it alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model file computes on the way: its operators, and the real values of all activations.
+"""Operators of a model file, and the real values of all its activations.
 
 Quantized values come back as real ones, so that a float file and a quantized one of the same
 network can be compared tensor by tensor.

@@ -1,4 +1,4 @@
-"""Whether a runtime survives a file that was newly written: some crash, and would take us along."""
+"""Load a newly written file in a separate process: some runtimes crash."""
 
 from __future__ import annotations
 

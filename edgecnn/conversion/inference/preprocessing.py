@@ -1,4 +1,4 @@
-"""What a model that is converted or verified is fed."""
+"""Preprocessing of a model that is converted or verified."""
 
 from __future__ import annotations
 

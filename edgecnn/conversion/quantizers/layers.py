@@ -1,4 +1,4 @@
-"""Which operators of a file a recipe's `per_layer` speaks of."""
+"""Match a recipe's `per_layer` entries to the operators of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which range of a tensor's values the integers shall cover.
+"""Choose the range of tensor values that the integers cover.
 
 The smallest and the largest value seen keep everything; where a few values lie far out, all
 others share the few levels that are left. "percentile" leaves the rarest values out, "mse" takes

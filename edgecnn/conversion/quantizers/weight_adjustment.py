@@ -1,4 +1,4 @@
-"""What is done to a float file's weights before a quantizer sees them, as a recipe asks."""
+"""Adjust a float file's weights before quantization, as a recipe specifies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model to convert comes from: one module for each kind of source, chosen by content.
+"""Sources of models to convert: one module for each kind, chosen by content.
 
 A source module has `open_model(given, options) -> Opened`. What a path holds decides which one is
 asked, not how the path ends.

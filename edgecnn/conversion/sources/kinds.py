@@ -1,4 +1,4 @@
-"""Which kind of source something is: by what a file or a folder holds, never by its ending."""
+"""Identify the kind of a source by the content of its file or folder, never by its ending."""
 
 from __future__ import annotations
 

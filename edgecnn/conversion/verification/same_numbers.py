@@ -1,4 +1,4 @@
-"""Whether a converted float file computes what the file that it was made from computes.
+"""Check that an exported float file is numerically equivalent to its parent.
 
 Some converters write a file that loads and answers something else, or reads past its weights.
 """

@@ -1,4 +1,4 @@
-"""Which layers of a quantized file cost its accuracy: float and quantized tensors, side by side.
+"""Layer sensitivity of a quantized file: compare float and quantized tensors layer by layer.
 
 Both files run on the same samples, and of each layer's output the noise-to-signal ratio is
 taken: ‖quantized − float‖² / ‖float‖², summed over the samples. What a layer adds is its

@@ -1,4 +1,4 @@
-"""Which of a set's classes are to be found: by name, however it is written, or by number."""
+"""Choose the classes to detect, by name (in any spelling) or by number."""
 
 from __future__ import annotations
 

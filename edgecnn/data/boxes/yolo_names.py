@@ -1,4 +1,4 @@
-"""What a YOLO set says of itself: class names and splits in a YAML file, or in lists of names."""
+"""Metadata of a YOLO data set: class names and splits in a YAML file, or in lists of names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the classes and the splits of a folder of images lie.
+"""Find the classes and splits in a folder of images.
 
 `<class>/…`, `<split>/<class>/…` with any of the usual names of splits, both of them in one
 folder more, and each split once more in a folder of its own.

@@ -1,4 +1,4 @@
-"""Which files are images, by their names and their first bytes, and what the others are."""
+"""Identify image files by name and first bytes, and name the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a source's files lie: the file or folder a user named, or the cache."""
+"""Locate a source's files: the file or folder that the user named, or the cache."""
 
 from __future__ import annotations
 

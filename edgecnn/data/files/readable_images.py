@@ -1,4 +1,4 @@
-"""Which of the files are readable: each is tried once, the broken are named and left out."""
+"""Check which files are readable: each is tried once, broken ones are reported and skipped."""
 
 from __future__ import annotations
 

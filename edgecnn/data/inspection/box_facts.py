@@ -1,4 +1,4 @@
-"""What can be said of annotated boxes, and which of them are likely to be mistakes."""
+"""Statistics of annotated boxes, and likely annotation errors."""
 
 from __future__ import annotations
 

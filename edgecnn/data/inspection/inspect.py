@@ -1,4 +1,4 @@
-"""What is in a data set, and what is wrong with it: counts, sizes, duplicates, leakage.
+"""Inspect a data set: counts, sizes, duplicates, leakage.
 
 Samples are read once and one at a time; what is kept of each is its place, its digest and, of an
 image, a thumbnail, so that memory grows by about 1 KB per image and 0.4 KB of anything else

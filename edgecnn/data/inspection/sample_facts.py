@@ -1,4 +1,4 @@
-"""What can be said of a data set's samples beyond their number and size, by modality."""
+"""Statistics of a data set's samples by modality."""
 
 from __future__ import annotations
 

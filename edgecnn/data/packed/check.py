@@ -1,4 +1,4 @@
-"""Whether a packed data set is, byte for byte, what was written."""
+"""Verify a packed data set byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which samples a network was trained on, compared when it is measured.
+"""Detect overlap between a network's training samples and the samples it is measured on.
 
 A split belongs to the network that was trained on it. The manifest holds the split's seed and
 the digest of the data; short digests of the training samples show how many of the test samples

@@ -1,4 +1,4 @@
-"""What happens between a sign and the sensor: light, weather, lens and compression.
+"""Simulate light, weather, lens and compression between a sign and the sensor.
 
 Each effect takes and returns (height, width, 3) uint8 RGB and draws its own strength.
 """

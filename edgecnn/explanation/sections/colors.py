@@ -1,4 +1,4 @@
-"""What each color channel adds."""
+"""Section: contribution of each color channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the network looks."""
+"""Section: evidence maps of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the image a unit sees."""
+"""Section: receptive fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single layers do: filters, feature maps, operators."""
+"""Section: filters, feature maps and operators of single layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an explanation is made of, before any layout: tiles in rows, tables, sections."""
+"""Layout-independent parts of an explanation: tiles in rows, tables, sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the answer stays when the image moves."""
+"""Section: stability of the answer under shifts of the image."""
 
 from __future__ import annotations
 

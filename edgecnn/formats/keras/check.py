@@ -1,4 +1,4 @@
-"""Whether a .keras file is whole: an archive with a readable list of members, and a network."""
+"""Check that a .keras file is complete: a readable archive that contains a network."""
 
 from __future__ import annotations
 

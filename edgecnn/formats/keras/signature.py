@@ -1,4 +1,4 @@
-"""What the inputs of a .keras file are, read off its config.json; outputs only Keras knows."""
+"""Inputs of a .keras file, read from its config.json; only Keras knows the outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an .onnx file is whole, and which other files it reads."""
+"""Check that an .onnx file is complete, and list the other files it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an .onnx file stores, and by which operators it computes."""
+"""Infer the recipe of an .onnx file: stored types and computing operators."""
 
 from __future__ import annotations
 

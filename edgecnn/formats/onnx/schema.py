@@ -1,4 +1,4 @@
-"""Where things lie in an .onnx file: field numbers of onnx.proto and numbers of its enums."""
+"""Field and enum numbers of onnx.proto."""
 
 from __future__ import annotations
 

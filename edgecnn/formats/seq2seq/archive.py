@@ -1,4 +1,4 @@
-"""What lies in a sequence model's file, and how it is checked before anything runs.
+"""Contents of a sequence model's file, and the checks before anything runs.
 
     sequence.json       what the two graphs are, with the digest of each other member
     encoder.tflite      or .onnx: once a sample

@@ -1,4 +1,4 @@
-"""Whether a .tflite file is whole, and which other files it reads.
+"""Check that a .tflite file is complete, and list the other files it reads.
 
 Old interpreters do not verify a flatbuffer before they follow its offsets: tflite-runtime 2.14
 dies of a segmentation fault on a truncated file. Walking it first costs milliseconds.

@@ -1,4 +1,4 @@
-"""What the makers of a .tflite file say about it.
+"""Metadata of .tflite files.
 
 Ultralytics keeps a dictionary in a zip archive at the end of the file, TensorFlow's task library
 files of labels; a graph that ends in the detection post-processing says which output is which.

@@ -1,4 +1,4 @@
-"""What a .tflite file stores, and in which types its operators compute."""
+"""Infer the recipe of a .tflite file: stored types and computing types."""
 
 from __future__ import annotations
 

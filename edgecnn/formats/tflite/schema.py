@@ -1,4 +1,4 @@
-"""Where things lie in a .tflite file: field numbers of schema.fbs (version 3) and its enums."""
+"""Field and enum numbers of schema.fbs (version 3)."""
 
 from __future__ import annotations
 

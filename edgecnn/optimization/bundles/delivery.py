@@ -1,4 +1,4 @@
-"""Where a bundle goes: a folder or a zip file that is whole, or not there."""
+"""Write a bundle atomically to a folder or a zip file."""
 
 from __future__ import annotations
 

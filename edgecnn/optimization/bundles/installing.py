@@ -1,4 +1,4 @@
-"""What a bundle needs, in a folder of its own: `python -m NAME --install`.
+"""Install a bundle's dependencies into a folder of their own: `python -m NAME --install`.
 
 pip puts the pinned packages next to the bundle and not into the user's Python, which Debian does
 not allow. What no inference loads is then taken out of that folder again: tests, headers and

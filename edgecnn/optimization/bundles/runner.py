@@ -1,4 +1,4 @@
-"""What a bundle runs: `python -m NAME picture.png` on a machine with numpy and one runtime.
+"""A bundle's program: `python -m NAME image.png` on a machine with numpy and one runtime.
 
 `write_bundle` copies this file and what it imports into the bundle. It checks the bundle's files,
 prepares an input as it was prepared when the model was measured, infers, and prints the answer.

@@ -1,4 +1,4 @@
-"""Which charts a report has, what they show, the data they are drawn from, their colors."""
+"""Catalog of a report's charts: content, data and colors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the charts share: scales, marks, colors, shapes.
+"""Shared parts of charts: scales, marks, colors, shapes.
 
 Color is the runtime and shape the recipe everywhere; both and the colors of text come from
 the theme (`reporting.charts.catalog.theme`).

@@ -1,4 +1,4 @@
-"""What ONNX Runtime says when it does not take a model, in one line that keeps what matters."""
+"""Shorten ONNX Runtime's loading errors to one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new row is held against: the stored rows of its configuration on the same machine."""
+"""Baselines of a new row: the stored rows of its configuration on the same machine."""
 
 from __future__ import annotations
 

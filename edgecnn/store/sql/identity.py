@@ -1,4 +1,4 @@
-"""What makes two results speak of the same thing: a machine, a configuration, one measurement."""
+"""Identity of machines, configurations and measurements."""
 
 from __future__ import annotations
 

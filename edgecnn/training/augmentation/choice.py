@@ -1,4 +1,4 @@
-"""Which changes belong to which kind of data, and how far they go."""
+"""Choose augmentations and their strength by kind of data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector is trained on: photos, drawn scenes and cutouts, and a mix of views of them."""
+"""Training data of detectors: photos, drawn scenes and cutouts, and a mix of views of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector learns from: targets a cell, and the loss over them.
+"""Training targets of detectors by cell, and the loss over them.
 
 A target is (rows, columns, 2 × classes + 4) float32: for each class the weight of the cell as a
 positive, for each its weight as a negative, and log₂ of the distances to the four sides in

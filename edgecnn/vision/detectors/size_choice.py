@@ -1,5 +1,5 @@
-"""Which input size a source gets: what was asked for, in the shape of its frames, or the largest
-that keeps its frame rate.
+"""Choose the input size for a source: what was asked for, in the shape of its frames, or the
+largest that keeps its frame rate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the network knows: its own evidence for what it says.
+"""Compute the network's evidence for a detection.
 
 Three layers of it, from the pixels to the answer: how red the image is, the edges that the
 first layer's own filters see, and the heat map whose peaks become boxes.

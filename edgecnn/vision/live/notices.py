@@ -1,4 +1,4 @@
-"""What the user has to know while a run goes: lines on the terminal, notices in the image."""
+"""Notices during a live run: lines on the terminal, overlays in the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a live run goes: a window, a browser, a video file, a log of events."""
+"""Outputs of a live run: a window, a browser, a video file, an event log."""
 
 from __future__ import annotations
 

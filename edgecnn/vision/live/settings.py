@@ -1,4 +1,4 @@
-"""What a live run is asked to do."""
+"""Settings of a live run."""
 
 from __future__ import annotations
 

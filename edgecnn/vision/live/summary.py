@@ -1,4 +1,4 @@
-"""How a live run went."""
+"""Summary of a live run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where what was seen goes: a window, a browser, a video file, a log of events."""
+"""Outputs of detections: a window, a browser, a video file, an event log."""

@@ -1,4 +1,4 @@
-"""Who is connected to the browser view: how many, for how long, and who has to go first.
+"""Clients of the browser view: their number, duration and order of eviction.
 
 A client that sends its request a byte at a time, or none at all, costs a thread and a place. So
 a whole request has a deadline and a size, an address has its share of the places, and where none

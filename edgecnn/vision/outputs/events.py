@@ -1,4 +1,4 @@
-"""What happened, a line of JSON each: signs that appear and signs that leave."""
+"""Event log as JSON lines: signs that appear and signs that leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long each stage takes, as it runs."""
+"""Stage times of a running pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where images come from: what a source's text means, before anything is opened.
+"""Parse image sources from their text, before anything is opened.
 
 A source is live or it is not. A live one (camera, stream) continues whether or not somebody
 looks, so that only its newest frame is worth anything, and it may go and come back. A file

@@ -1,4 +1,4 @@
-"""What a file of images or sound holds, read off its bytes where no library is needed for it.
+"""Identify image and sound files from their bytes, without libraries.
 
 FFmpeg only says that it cannot open a file. Whoever gave it a recording of sound, or an image
 that moves, is reported as one.

@@ -1,4 +1,4 @@
-"""What a source yields."""
+"""Frames of a source."""
 
 from __future__ import annotations
 

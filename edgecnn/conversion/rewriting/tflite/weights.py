@@ -1,4 +1,4 @@
-"""What the integers of a `.tflite` file's weights stand for."""
+"""Decode the integer weights of a `.tflite` file."""
 
 from __future__ import annotations
 
