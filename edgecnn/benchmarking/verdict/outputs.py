@@ -1,4 +1,4 @@
-"""What the outputs show without ground truth: not finite, or constant."""
+"""Output problems visible without ground truth: not finite, or constant."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def undecided(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
         return
     if response.get("real") and not response.get("inputs_differ", True):
         yield (
-            "all samples of the data set are identical, and so is the output: use different samples "
-            "to see whether the output depends on the input"
+            "all samples of the data set are identical, and so is the output: use different "
+            "samples to see whether the output depends on the input"
         )
     elif response.get("varies_with"):
         yield (

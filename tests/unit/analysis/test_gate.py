@@ -126,7 +126,7 @@ def test_what_worked_and_does_not_any_more_fails(changes):
     broken = replace(row(9), **changes)
     found = regression_gate([(broken, GateBaseline(stored(3)))], "main")
     assert found.failed
-    assert "does not any more" in words.sentence(found.rows[0], "main")
+    assert "no longer does" in words.sentence(found.rows[0], "main")
 
 
 def test_a_new_configuration_fails_nothing():

@@ -66,7 +66,7 @@ def test_quantized_inputs_take_real_values():
 
 
 def test_a_missing_input_is_named_with_what_is_there():
-    error = refused({"picture": PIXELS, "ids": WORDS}, IMAGE, IDS, match="nothing for the input")
+    error = refused({"picture": PIXELS, "ids": WORDS}, IMAGE, IDS, match="no array for the input")
     assert "picture (4, 6, 3), ids (5,)" in error.message
     assert "image (4, 6, 3), ids (5,)" in error.hint
 

@@ -81,7 +81,7 @@ def yolo_photo(root, orientation):
 def test_what_nothing_tells_is_asked(tmp_path, orientation):
     place = f"yolo:{yolo_photo(tmp_path, orientation)}"
 
-    with pytest.raises(InputError, match="nothing says whether its boxes") as caught:
+    with pytest.raises(InputError, match="whether its boxes refer") as caught:
         load(place)
     assert "--exif stored" in caught.value.hint
 

@@ -160,5 +160,5 @@ def test_labels_of_one_split_alone_are_refused(tmp_path: Path):
 
 
 def test_nothing_prepares_them(tmp_path: Path):
-    with pytest.raises(InputError, match="nothing to prepare"):
+    with pytest.raises(InputError, match="cannot be preprocessed"):
         load(written(tmp_path, image=IMAGES)).preprocessing((4, 4, 3))

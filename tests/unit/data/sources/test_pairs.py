@@ -174,7 +174,7 @@ def test_too_few_pairs_are_refused(tmp_path):
 def test_one_answer_to_everything_leaves_nothing_to_test(tmp_path):
     path = write(tmp_path / "all.tsv", [f"question {i}\tyes" for i in range(40)])
 
-    with pytest.raises(InputError, match="the split .* would be empty"):
+    with pytest.raises(InputError, match=r"the split .* would be empty"):
         load(path)
 
 
