@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from networks import RESULTS
 
-from edgecnn.benchmarking.loop import timed_loop as steady
+from edgecnn.benchmarking.loop import timed_loop
 from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import PROFILES
 
@@ -55,9 +55,9 @@ def _repetition() -> dict[str, Any]:
 
     invocations = [empty] * POOL
     protocol = replace(PROFILES["default"], max_runs=200_000, min_runs=200_000, max_secs=5.0)
-    steady.warm_up(invocations, protocol)
+    timed_loop.warm_up(invocations, protocol)
     start = time.perf_counter_ns()
-    samples = steady.measure(invocations, protocol).samples
+    samples = timed_loop.measure(invocations, protocol).samples
     elapsed = time.perf_counter_ns() - start
     return {
         "samples": int(samples.size),

@@ -1,4 +1,4 @@
-"""Files, read and written with care.
+"""Read and write files safely: size limits, atomic replacement, clear errors.
 
 Writing: a file is either whole or not there, written under a temporary name, then renamed.
 Reading: a path from a user must name a regular file, and no more of it is read than was said. A

@@ -1,4 +1,4 @@
-"""The whole way in one command: train → convert → verify → benchmark → report → answer, resumable.
+"""The resumable pipeline of `edgecnn run`: train → convert → verify → benchmark → report → answer.
 
 Everything lies in one folder: the trained `.keras`, `artifacts/`, `results.json`, the reports, the
 answer to which file to ship (`answer.json`), and that file as a bundle that runs (`shipped/`). With

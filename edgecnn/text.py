@@ -1,4 +1,4 @@
-"""Texts for people, made to fit without losing what matters, and without what is hidden in them.
+"""Shorten texts for display, and remove control characters.
 
 Text from results, boards and model files is foreign: file names, labels and error messages of
 anyone's making. Records of results make it `harmless` when they are made (`results.foreign_text`),

@@ -1,1 +1,1 @@
-"""What results say: rows, the best of them, and what became better or worse. Pure functions."""
+"""Analyze results: rows, the best of them, and changes between results. Pure functions."""

@@ -1,4 +1,4 @@
-"""The answer: for each network and device the best configuration within limits, in a sentence.
+"""Find the best configuration within limits for each network and device.
 
 `assets/answer.js` gives the same answer on the page, where the limits can be changed; a
 browser test holds both together.

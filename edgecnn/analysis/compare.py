@@ -1,4 +1,4 @@
-"""Two results, before and after: what got better, what got worse, what stays undecided.
+"""Compare two results: improvements, regressions and undecided rows.
 
 For each configuration the ratio of latencies (after / before) with a 95% interval from the
 processes of both sides (`statistics.ratios.unpaired`). A change counts when it is sure (99%) and

@@ -1,4 +1,4 @@
-"""A gate for pull requests: is anything slower, less accurate or broken against what is stored?
+"""Regression gate: rows that are slower, less accurate or broken against stored results.
 
 A row that was measured together with its baseline in the same rounds is compared round by round
 (`statistics.ratios.paired`), which is sharpest. Any other row is compared with the distribution of

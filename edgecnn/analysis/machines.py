@@ -1,4 +1,4 @@
-"""Several results files compared: what differs, what may be compared, what must not."""
+"""Compare several results files: differences, and which rows are comparable."""
 
 from __future__ import annotations
 

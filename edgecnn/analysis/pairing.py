@@ -1,4 +1,4 @@
-"""Two rows compared: the ratio of their times and what follows from it.
+"""Compare two rows by the ratio of their latencies.
 
 Rows of one results file were measured in interleaved rounds and are compared round by round;
 rows of two files by the spread of their processes.

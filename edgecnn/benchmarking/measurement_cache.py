@@ -1,4 +1,4 @@
-"""One configuration at a time: ask, get a measurement and the outputs, and never ask twice.
+"""Measure single configurations, and cache their measurements and outputs.
 
 A search decides after each answer what to ask next. Answers lie in a folder, under what was
 asked: the model's digest, the runtime with its version and options, the processor, the digests of

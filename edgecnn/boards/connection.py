@@ -1,4 +1,4 @@
-"""A connection to a board: SSH as everybody has it, and every failure as one line.
+"""SSH connections to boards; each failure is one line.
 
 Host keys are checked against ~/.ssh/known_hosts, keys come from the agent and ~/.ssh, and
 ~/.ssh/config decides about aliases and jump hosts. Whatever a board answers is untrusted: it is

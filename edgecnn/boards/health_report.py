@@ -1,7 +1,6 @@
-"""What a board's own examination (`benchmarking.machine.health`) says of it; the answer is
-untrusted.
+"""Read the report of a board's health check (`benchmarking.machine.health`), which is untrusted.
 
-Standard library alone: it is asked on the board, too.
+Standard library only: it runs on the board, too.
 """
 
 from __future__ import annotations

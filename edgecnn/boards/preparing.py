@@ -1,4 +1,4 @@
-"""First contact: look at a board, and bring edgecnn and what it needs there, by hash.
+"""Prepare a board: inspect it, and install edgecnn and its dependencies, by hash.
 
 What a board has is used: its Python, and the packages of it. What is missing is installed into an
 environment of edgecnn's own, by the board itself where it reaches a package index, and else from

@@ -1,4 +1,4 @@
-"""Files to a board and back: sent once by their digest, checked there, never half there."""
+"""Transfer files to and from a board: once per digest, verified, atomic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""edgecnn itself as a wheel, made from what is installed here, the same bytes each time."""
+"""Build a reproducible wheel of edgecnn from the installed package."""
 
 from __future__ import annotations
 

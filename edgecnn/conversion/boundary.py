@@ -1,4 +1,4 @@
-"""The border to the converter libraries: their noise stays inside, errors come out as one line."""
+"""Run converter libraries: capture their output, and turn errors into one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of calibration data before a quantizer takes their ranges at their word.
+"""Check calibration data before a quantizer uses their ranges.
 
 What cannot work is a problem: it refuses the targets that calibrate. What is odd is a warning
 that names the samples.

@@ -1,4 +1,4 @@
-"""One model on its way to several targets: what they share is computed once."""
+"""Convert one model to several targets; shared steps run once."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is to be known of a model that somebody else trained goes into the manifests of the files
-that are made of it: what its classes are called; of a detector its head, and how images enter it.
+"""Complete the manifests of files converted from foreign models: class names and, for detectors,
+head and image preprocessing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One number for what a data set holds: equal samples, labels and splits give equal digests."""
+"""Content digest of a data set: equal samples, labels and splits give equal digests."""
 
 from __future__ import annotations
 

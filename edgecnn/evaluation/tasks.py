@@ -1,4 +1,4 @@
-"""One door for every task: how right a model's outputs are, in the task's own words.
+"""Choose the scorer for a task.
 
 A task is a file with a `Scorer` and a line in `registry.TASKS`. Whoever holds outputs (the
 benchmark, the accuracy gate) opens a scorer by the data set's task and need not know which.

@@ -1,4 +1,4 @@
-"""Data without right answers: a model runs on them, and nothing can be said of its accuracy."""
+"""Data without labels: a model runs on them, and accuracy is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gather everything that can be said about one model and one image."""
+"""Compute an explanation of one model and one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector is: its head, what its classes are called, and how its makers prepare images.
+"""Identify a detector: its head, its class names, and its image preprocessing.
 
 The manifest decides; else the user's word; else the outputs' shapes and what the file says about
 itself (see `formats.metadata`), where these leave no doubt.
@@ -113,23 +113,23 @@ def identify_detector(
             f"{_OTHER_TASKS[about.task]}",
             hint="export a model of the task 'detect'",
         )
-    clues = _clues((height, width), outputs, about)
+    signature = _clues((height, width), outputs, about)
     known = manifest.postprocessing
     if known is not None and options.head in ("", known.head):
         made, because = known, "its manifest says so"
     elif options.head:
-        settings = head_class(options.head).find(clues) or Postprocessing(
-            options.head, clues.class_names, clues.strides
+        settings = head_class(options.head).find(signature) or Postprocessing(
+            options.head, signature.class_names, signature.strides
         )
         made, because = settings, f"--head {options.head}"
     else:
-        made = _matching_head(clues, artifact)
+        made = _matching_head(signature, artifact)
         by = f"the metadata of {about.maker}" if about.maker else "its outputs"
         because = f"{by} and input say so"
-    made = _with_names(made, clues, outputs, options.labels or manifest_names(artifact))
+    made = _with_names(made, signature, outputs, options.labels or manifest_names(artifact))
     usual = open_head(made).preprocessing(height, width)
     choice = _choose(artifact, usual, inputs[0].layout, preprocessing, _evidence(made, about))
-    classes = head_class(made.head).classes_of(clues.outputs)
+    classes = head_class(made.head).classes_of(signature.outputs)
     if classes is None and not made.class_names and made.head == OURS.head:
         classes = 1  # of several, our manifests name each
     if classes and head_class(made.head).counts_exactly:
@@ -137,13 +137,13 @@ def identify_detector(
     return IdentifiedDetector(made, choice, because, classes)
 
 
-def _matching_head(clues: DetectorSignature, artifact: Artifact) -> Postprocessing:
+def _matching_head(signature: DetectorSignature, artifact: Artifact) -> Postprocessing:
     """The head by shapes; ours where a runtime leaves them open and the manifest is ours."""
     stated = artifact.manifest.preprocessing
     try:
-        return find_head(clues, artifact.name)
+        return find_head(signature, artifact.name)
     except InputError:
-        is_open = any(None in shape for shape in clues.outputs)
+        is_open = any(None in shape for shape in signature.outputs)
         if is_open and isinstance(stated, LetterboxPreprocessing):
             return OURS
         raise
@@ -241,7 +241,7 @@ def _clues(
 
 def _with_names(
     made: Postprocessing,
-    clues: DetectorSignature,
+    signature: DetectorSignature,
     outputs: Sequence[TensorSpec],
     labels: tuple[str, ...],
 ) -> Postprocessing:
@@ -251,7 +251,7 @@ def _with_names(
     if made.class_names:
         return made
     shapes = tuple(tuple(spec.shape[1:]) for spec in outputs)
-    if clues.scored_classes == _COCO_IDS + 1:
+    if signature.scored_classes == _COCO_IDS + 1:
         return made.named(coco_names_by_id())
     if head_class(made.head).classes_of(shapes) == _COCO:
         return made.named(coco_names())

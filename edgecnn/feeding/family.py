@@ -1,4 +1,4 @@
-"""Networks of keras.applications, known by the names of their layers.
+"""Recognize networks of keras.applications by the names of their layers.
 
 Their weights were trained on inputs that `preprocess_input` made outside of the network. Those
 that scale inside begin with a layer that says so; MobileNetV3 and EfficientNetV2 are here for the

@@ -1,4 +1,4 @@
-"""From what a model does first to what it expects: 0…255, 0…1 or −1…1."""
+"""Infer the expected input range from a model's first operators: 0…255, 0…1 or −1…1."""
 
 from __future__ import annotations
 

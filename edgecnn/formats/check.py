@@ -1,4 +1,4 @@
-"""The one place that every model file passes before any library sees it."""
+"""Check every model file before a library opens it."""
 
 from __future__ import annotations
 

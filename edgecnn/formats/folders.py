@@ -1,4 +1,4 @@
-"""Folders that are given where a model file is expected: what they are, what to give instead."""
+"""Errors for folders given as model files, with what to pass instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protocol buffers carry no mark of what they are: their field numbers distinguish them."""
+"""Identify protocol buffers by their field numbers."""
 
 from __future__ import annotations
 

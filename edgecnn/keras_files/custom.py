@@ -1,4 +1,4 @@
-"""Modules of the user's that define layers: run because the user named them."""
+"""Import user modules that define custom layers."""
 
 from __future__ import annotations
 

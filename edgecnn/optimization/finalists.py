@@ -1,4 +1,4 @@
-"""The last round: a short race among what the search left, then its best measured in full.
+"""Measure the finalists: a short race among the candidates, then the best in full.
 
 A rough latency comes from one process, and a machine that switches speed meanwhile can turn the
 order around. Rows of the same rounds are compared with each other, so that it cannot.

@@ -14,7 +14,7 @@ from edgecnn.analysis.row import Row
 from edgecnn.analysis.rows import collect
 from edgecnn.conversion.recipe import Recipe, recipe_of
 from edgecnn.manifest import Artifact
-from edgecnn.optimization import outcome_text as words
+from edgecnn.optimization import outcome_text
 from edgecnn.optimization.bundles.bundle import NOT_BUNDLED
 from edgecnn.optimization.candidates import SearchCandidate
 from edgecnn.optimization.drops import BoundedDrop
@@ -88,18 +88,18 @@ def _claimed(
                 claims=len(refused) + 1,
                 timed=close,
                 sentences=(
-                    words.shipped(choice, claim, goal, words.MEASURED),
-                    *words.sure(close[0], close[1:], goal),
-                    *words.smaller(close[0], close[1:]),
+                    outcome_text.shipped(choice, claim, goal, outcome_text.MEASURED),
+                    *outcome_text.sure(close[0], close[1:], goal),
+                    *outcome_text.smaller(close[0], close[1:]),
                     *refused[:REFUSED_NAMED],
-                    *words.tried_before(len(refused)),
+                    *outcome_text.tried_before(len(refused)),
                 ),
             )
-        refused.append(words.refused(choice, claim, goal, words.MEASURED))
+        refused.append(outcome_text.refused(choice, claim, goal, outcome_text.MEASURED))
     return replace(
         base,
         timed=tuple(timed),
-        nearest=words.nearest(base.tried, goal),
+        nearest=outcome_text.nearest(base.tried, goal),
         sentences=(
             f"no file provably meets the goal: {goal.words}",
             *refused[:REFUSED_NAMED],

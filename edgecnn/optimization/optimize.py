@@ -21,7 +21,7 @@ from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Manifest
-from edgecnn.optimization import outcome_text as words
+from edgecnn.optimization import outcome_text
 from edgecnn.optimization.candidates import SearchCandidate, SearchState
 from edgecnn.optimization.checks import check_settings, known_artifact, refuse_sequences
 from edgecnn.optimization.claim_order import claim_order, judge_in_order
@@ -285,8 +285,8 @@ class _OptimizationRun:
         base = replace(base, claims=judgments.judged)
         refused = []
         if judgments.broken is not None:
-            refused = [words.refused(*judgments.broken, goal)]
-            refused += words.unjudged(judgments.left, judgments.broken[0])
+            refused = [outcome_text.refused(*judgments.broken, goal)]
+            refused += outcome_text.unjudged(judgments.left, judgments.broken[0])
         if judgments.kept is None:
             return self._unproven(base, state, judgments.broken, refused)
         choice, claim = judgments.kept
@@ -298,13 +298,13 @@ class _OptimizationRun:
             choice=choice,
             claim=claim,
             sentences=(
-                words.shipped(choice, claim, goal),
-                *words.sure(choice, others, goal, faster=place > 0),
-                *words.smaller(choice, others),
+                outcome_text.shipped(choice, claim, goal),
+                *outcome_text.sure(choice, others, goal, faster=place > 0),
+                *outcome_text.smaller(choice, others),
                 *refused,
-                *words.undecided(choice, state.tried, claim.n, goal),
+                *outcome_text.undecided(choice, state.tried, claim.n, goal),
             ),
-            changes=tuple(words.changes(choice, state.tried, goal, claim.n)),
+            changes=tuple(outcome_text.changes(choice, state.tried, goal, claim.n)),
         )
 
     def _unproven(
@@ -325,8 +325,8 @@ class _OptimizationRun:
             claim=claim,
             nearest=choice.tried,
             sentences=(f"no file provably meets the goal: {goal.words}", *refused),
-            ways_out=tuple(words.ways_out(state.tried, goal)),
-            changes=tuple(words.changes(choice, state.tried, goal, claim.n)),
+            ways_out=tuple(outcome_text.ways_out(state.tried, goal)),
+            changes=tuple(outcome_text.changes(choice, state.tried, goal, claim.n)),
         )
 
     def _unmeasured(self, base: OptimizationOutcome, state: SearchState) -> OptimizationOutcome:
@@ -340,29 +340,29 @@ class _OptimizationRun:
         )
         return replace(
             base,
-            nearest=words.nearest(state.tried, goal),
-            sentences=(begin, *words.fell_short(base.timed, goal)),
-            ways_out=tuple(words.ways_out(state.tried, goal)),
+            nearest=outcome_text.nearest(state.tried, goal),
+            sentences=(begin, *outcome_text.fell_short(base.timed, goal)),
+            ways_out=tuple(outcome_text.ways_out(state.tried, goal)),
         )
 
     def _none(
         self, state: SearchState, base: OptimizationOutcome | None = None
     ) -> OptimizationOutcome:
         goal = self._settings.goal
-        near = words.nearest(state.tried, goal)
+        near = outcome_text.nearest(state.tried, goal)
         sentences = [f"no file meets the goal: {goal.words}"]
-        sentences += words.in_the_way(near, goal, state.costs)
+        sentences += outcome_text.in_the_way(near, goal, state.costs)
         claimed = len(self._parts.claim["test"])
         if claimed < goal.fewest_samples:
             sentences.append(too_few(claimed, goal.max_drop, goal.fewest_samples))
         else:
-            sentences += words.undecided(None, state.tried, claimed, goal)
+            sentences += outcome_text.undecided(None, state.tried, claimed, goal)
         return replace(
             base or self._base(state),
             nearest=near,
             sentences=tuple(sentences),
-            ways_out=tuple(words.ways_out(state.tried, goal)),
-            changes=tuple(words.changes(None, state.tried, goal, claimed)),
+            ways_out=tuple(outcome_text.ways_out(state.tried, goal)),
+            changes=tuple(outcome_text.changes(None, state.tried, goal, claimed)),
         )
 
     def _base(self, state: SearchState) -> OptimizationOutcome:

@@ -1,4 +1,4 @@
-"""The ways in which people prepare images, by name."""
+"""Presets of image preprocessing, by name."""
 
 from __future__ import annotations
 

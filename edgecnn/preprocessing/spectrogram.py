@@ -1,4 +1,4 @@
-"""From a sound to what the ear hears of it: how loud each band of frequencies is, over time."""
+"""Log-mel spectrograms: loudness of frequency bands over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text in results is anybody's: of a file, a database, a worker, a board, a model's maker."""
+"""Sanitize untrusted text in results: from files, databases, workers, boards and model makers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras itself: what a user has before converting."""
+"""Keras as a runtime: the model before conversion."""
 
 from __future__ import annotations
 

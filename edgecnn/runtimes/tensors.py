@@ -1,4 +1,4 @@
-"""Between the real-valued, channels-last arrays of edgecnn and what a model stores."""
+"""Convert between edgecnn's real-valued, channels-last arrays and a model's tensors."""
 
 from __future__ import annotations
 

@@ -138,11 +138,11 @@ class _SearchRun:
                 "its workers; --tls-ca, --tls-cert and --tls-key make it safe"
             )
         self._files.mkdir(parents=True, exist_ok=True)
-        with open_worker_pool(cluster, threads) as crew:
-            while self._hand_out(crew) or crew.running:
-                event = crew.next(TICK_SECS)
+        with open_worker_pool(cluster, threads) as pool:
+            while self._hand_out(pool) or pool.running:
+                event = pool.next(TICK_SECS)
                 if event is not None and event.token in self._going:
-                    self._handle(crew, event)
+                    self._handle(pool, event)
         self._progress("trials", self._spent, self._spent, "")
 
     def outcome(self, *, interrupted: bool = False) -> SearchOutcome:
@@ -163,21 +163,21 @@ class _SearchRun:
     def _count(self) -> None:
         self._spent = sum(each.counts for each in self._study.trials())
 
-    def _hand_out(self, crew: WorkerPool) -> int:
+    def _hand_out(self, pool: WorkerPool) -> int:
         """Give every free worker a trial; how many were given."""
         handed_out = 0
         limit = self._settings.timeout_secs
         late = limit is not None and time.monotonic() - self._began > limit
         while (
             not late
-            and crew.running < max(1, crew.size)
-            and self._spent + crew.running < self._settings.trials
+            and pool.running < max(1, pool.size)
+            and self._spent + pool.running < self._settings.trials
         ):
             number, values, first = self._study.ask()
             drawn = self._space.drawn(values)
             token = f"{number}-{secrets.token_hex(6)}"
             self._going[token] = _Going(number, first)
-            crew.submit(
+            pool.submit(
                 {
                     "token": token,
                     "model": self._settings.model,
@@ -197,9 +197,9 @@ class _SearchRun:
             handed_out += 1
         return handed_out
 
-    def _handle(self, crew: WorkerPool, event: TrialEvent) -> None:
+    def _handle(self, pool: WorkerPool, event: TrialEvent) -> None:
         if event.message is not None:
-            self._heard(crew, event.token, event.message)
+            self._heard(pool, event.token, event.message)
             return
         going = self._going.pop(event.token)
         if event.lost:
@@ -208,11 +208,11 @@ class _SearchRun:
                 raise self._without_first(f"was lost again and again: {event.lost}", "")
             self._tell(going, f"lost ({event.lost}); {'tried again' if retried else 'given up'}")
         elif event.answer is not None:
-            self._answered(crew, going, event.answer)
+            self._answered(pool, going, event.answer)
         self._count()
         self._progress("trials", self._spent, self._settings.trials, "")
 
-    def _heard(self, crew: WorkerPool, token: str, message: Mapping[str, Any]) -> None:
+    def _heard(self, pool: WorkerPool, token: str, message: Mapping[str, Any]) -> None:
         going = self._going[token]
         if message["attempt"] != going.attempt:  # the scheduler may start a task once more
             going.attempt, going.accuracies = str(message["attempt"]), []
@@ -230,9 +230,9 @@ class _SearchRun:
                 f"trial {going.number}: epoch {message['epoch']}/{self._epochs}, "
                 f"validation accuracy {message['accuracy']:.2%}",
             )
-            self._consider(crew, token, going)
+            self._consider(pool, token, going)
 
-    def _consider(self, crew: WorkerPool, token: str, going: _Going) -> None:
+    def _consider(self, pool: WorkerPool, token: str, going: _Going) -> None:
         if self._settings.pruning == "none" or going.first or going.ended:
             return
         curve = LearningCurve(tuple(going.accuracies), going.macs)
@@ -242,9 +242,9 @@ class _SearchRun:
                 f"behind epoch {epoch} its best validation accuracy, {curve.best(epoch):.2%}, was "
                 "below the median of the trials that cost no more"
             )
-            crew.stop(token)
+            pool.stop(token)
 
-    def _answered(self, crew: WorkerPool, going: _Going, answer: Mapping[str, Any]) -> None:
+    def _answered(self, pool: WorkerPool, going: _Going, answer: Mapping[str, Any]) -> None:
         number = going.number
         if answer["event"] == "stopped":
             self._study.prune(number, going.ended)
@@ -258,7 +258,7 @@ class _SearchRun:
         with atomic_path(path) as temporary:
             temporary.write_bytes(answer["content"])
         try:
-            row = self._target.measure(path, crew.paused)
+            row = self._target.measure(path, pool.paused)
         except MeasuringError as error:
             self._failed(going, error.message, error.hint)
             return

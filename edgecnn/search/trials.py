@@ -1,4 +1,4 @@
-"""Trials as a search keeps them: what was tried, and what it turned out to be."""
+"""Trials of a search: parameters and results."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.registry import require
-from edgecnn.search import dask_worker as carrier
+from edgecnn.search import dask_worker
 
 CONNECT_SECS = 15.0
 MOST_ATTEMPTS = 3
@@ -129,8 +129,8 @@ class WorkerPool:
         self._known: set[str] = set()
         self._homes: dict[str, str] = {}
         self._empty_since: float | None = None
-        self.versions: Mapping[str, str] = carrier.facts()["versions"]
-        client.subscribe_topic(carrier.TOPIC, self._noted)
+        self.versions: Mapping[str, str] = dask_worker.facts()["versions"]
+        client.subscribe_topic(dask_worker.TOPIC, self._noted)
 
     @property
     def running(self) -> int:
@@ -148,7 +148,7 @@ class WorkerPool:
         whole = {**task, "versions": dict(self.versions), "threads": self._threads}
         self._known.add(token)  # before anything can be heard of it
         future = self._client.submit(
-            carrier.run_trial, whole, key=f"edgecnn-{token}", pure=False, retries=0
+            dask_worker.run_trial, whole, key=f"edgecnn-{token}", pure=False, retries=0
         )
         self._futures[token] = future
         future.add_done_callback(lambda finished: self._inbox.put(self._came(token, finished)))
@@ -173,17 +173,17 @@ class WorkerPool:
         """End a trial at once."""
         home = self._homes.get(token)
         if home is not None:
-            self._run(carrier.stop, token, workers=[home])
+            self._run(dask_worker.stop, token, workers=[home])
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Halt the trials on this machine while something is measured on it."""
         here = [
             address for address, facts in self._facts().items()
-            if facts["machine"] == carrier.this_machine()
+            if facts["machine"] == dask_worker.this_machine()
         ]  # fmt: skip
         if here:
-            self._run(carrier.pause, on=True, workers=here)
+            self._run(dask_worker.pause, on=True, workers=here)
         try:
             yield
         finally:
@@ -191,12 +191,12 @@ class WorkerPool:
             for _ in range(MOST_ATTEMPTS):  # a trial that stays halted never ends
                 left &= self._workers().keys()
                 if left:
-                    left -= self._run(carrier.pause, on=False, workers=sorted(left)).keys()
+                    left -= self._run(dask_worker.pause, on=False, workers=sorted(left)).keys()
 
     def close(self) -> None:
         """End what the workers do, and let them go."""
         if self._futures:
-            self._run(carrier.stop)
+            self._run(dask_worker.stop)
         with contextlib.suppress(Exception):
             self._client.close(timeout=2)
         if self._local is not None:
@@ -259,7 +259,7 @@ class WorkerPool:
         return answers
 
     def _facts(self) -> dict[str, Any]:
-        return self._run(carrier.facts)
+        return self._run(dask_worker.facts)
 
 
 @contextmanager
@@ -367,7 +367,7 @@ def _check_workers(crew: WorkerPool, client: Any, cluster: Cluster) -> None:
             hint="start one with: dask worker ADDRESS --nthreads 1",
         ) from None
     try:
-        answers = client.run(carrier.facts, on_error="return")
+        answers = client.run(dask_worker.facts, on_error="return")
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"{where}: its workers do not answer ({error})") from error
     for address, facts in answers.items():
@@ -385,7 +385,7 @@ def _check_workers(crew: WorkerPool, client: Any, cluster: Cluster) -> None:
                     hint="trials would not be comparable: install the same versions everywhere",
                 )
     if not cluster.address:
-        client.run(carrier.ignore_interrupts)
+        client.run(dask_worker.ignore_interrupts)
 
 
 def _is_loopback(host: str) -> bool:

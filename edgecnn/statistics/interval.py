@@ -1,4 +1,4 @@
-"""A value that travels with its bounds."""
+"""A value with its bounds."""
 
 from __future__ import annotations
 

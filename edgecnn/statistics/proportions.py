@@ -1,4 +1,4 @@
-"""Two shares of right answers: how far apart they are, and how many samples that takes to know."""
+"""Difference of two proportions, and the number of samples needed to decide."""
 
 from __future__ import annotations
 

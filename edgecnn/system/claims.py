@@ -1,4 +1,4 @@
-"""An output belongs to one process at a time.
+"""Lock outputs: one process at a time.
 
 Two commands with one `--out` would both read what is there, both work for minutes, and the last
 one's rows would be all that is left. The second is refused instead, before it has done anything.

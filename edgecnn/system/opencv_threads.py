@@ -1,4 +1,4 @@
-"""OpenCV on one thread, where its own threads would be in the way of what computes."""
+"""Limit OpenCV to one thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries that report to their makers, switched off before they are imported.
+"""Disable telemetry of libraries before they are imported.
 
 Importing OpenVINO contacts an analytics host and writes into the home directory; ONNX Runtime
 keeps an identifier and a queue of events in the user's cache and in TMPDIR. Nobody asked for

@@ -1,4 +1,4 @@
-"""The average of the weights takes their place while an epoch is judged and kept.
+"""Exponential moving average of the weights, used for validation and export.
 
 The optimizer keeps the average (`network.optimizer_for`), so a checkpoint holds it with the
 optimizer's variables. Moving means of batch normalization are averages already.

@@ -1,4 +1,4 @@
-"""Several accelerators share a training's batches, where several are there.
+"""Data-parallel training on several accelerators.
 
 TensorFlow's MirroredStrategy: each device holds all weights and takes an equal part of every
 batch, gradients are summed. It serves Keras on TensorFlow, batches made ahead included; with

@@ -125,25 +125,25 @@ def train(
         )
     if isinstance(cutouts, DetectionDataset) and isinstance(dataset, DetectionDataset):
         cutouts = without_evaluated(cutouts, dataset)
-    subject = open_task(model_name, dataset, input_size, cutouts)
-    check_config(subject, model_name, config, changes)
+    task = open_task(model_name, dataset, input_size, cutouts)
+    check_config(task, model_name, config, changes)
     if start is not None:
-        start.check_vocabulary(subject.preprocessing)
-    subject.arguments = {**subject.arguments, **(network_options or {})}
+        start.check_vocabulary(task.preprocessing)
+    task.arguments = {**task.arguments, **(network_options or {})}
     plan = replace(
-        _planned(model_name, subject, config, seed),
+        _planned(model_name, task, config, seed),
         start=start,
         cutouts=cutouts,
         network_options=dict(network_options or {}),
     )
     checkpointer = None if folder is None else _checkpointer(Path(folder), plan, restart=restart)
-    progress("train", 0, 1, f"preparing {plan.subject.dataset.name}")
+    progress("train", 0, 1, f"preparing {plan.task.dataset.name}")
 
     _make_deterministic()
     log = None if folder is None else TrainingLog(Path(folder))
     with together(plan.devices), opencv_in_one_thread():
-        model = plan.subject.build(seed=seed, precision=plan.precision)
-        fresh = () if start is None else start.give(model, fresh=plan.subject.fresh_layers(model))
+        model = plan.task.build(seed=seed, precision=plan.precision)
+        fresh = () if start is None else start.give(model, fresh=plan.task.fresh_layers(model))
         history = _fit(
             model,
             plan,
@@ -152,10 +152,10 @@ def train(
             progress=progress,
             on_epoch=on_epoch,
         )
-    bare = plan.subject.exported(model)
+    bare = plan.task.exported(model)
     manifest = _manifest(bare, plan, history, fresh)
     if log is not None:
-        plan.subject.after_training(history, log)
+        plan.task.after_training(history, log)
     artifact = _save(bare, manifest, out)
     if checkpointer is not None:
         checkpointer.remove()
@@ -167,7 +167,7 @@ class _Plan:
     """What is trained and how, with nothing left open."""
 
     model_name: str
-    subject: TrainingTask
+    task: TrainingTask
     config: TrainingConfig
     seed: int
     devices: tuple[str, ...]
@@ -182,19 +182,19 @@ class _Plan:
         """What decides the weights, as JSON gives it back."""
         return {
             "model": self.model_name,
-            "data": self.subject.dataset.sha256,
+            "data": self.task.dataset.sha256,
             "seed": self.seed,
             "devices": list(self.devices),
-            **{name: _plain(value) for name, value in self.subject.arguments.items()},
+            **{name: _plain(value) for name, value in self.task.arguments.items()},
             **asdict(self.config),
             **({} if self.start is None else {"weights": self.start.sha256}),
             **({} if self.cutouts is None else {"cutouts": self.cutouts.sha256}),
         }
 
 
-def _planned(model_name: str, subject: TrainingTask, config: TrainingConfig, seed: int) -> _Plan:
+def _planned(model_name: str, task: TrainingTask, config: TrainingConfig, seed: int) -> _Plan:
     """Fill in what the configuration leaves to the data and to the machine."""
-    dataset = subject.dataset
+    dataset = task.dataset
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
     config = replace(config, batch_size=multiple_of(len(devices), config.batch_size))
@@ -205,7 +205,7 @@ def _planned(model_name: str, subject: TrainingTask, config: TrainingConfig, see
         mirror=mirrored_by_default(dataset.name) if config.mirror is None else config.mirror,
         mixed_precision=precision,
     )
-    return _Plan(model_name, subject, config, seed, tuple(devices), precision)
+    return _Plan(model_name, task, config, seed, tuple(devices), precision)
 
 
 def _checkpointer(folder: Path, plan: _Plan, *, restart: bool) -> Checkpointer:
@@ -224,18 +224,18 @@ def _manifest(
 
     `fresh` are the layers that did not get the weights to start from.
     """
-    subject, dataset = plan.subject, plan.subject.dataset
-    start, cutouts, after = plan.start, plan.cutouts, subject.postprocessing
-    metrics = subject.measure(bare)
-    inputs, outputs = subject.specs(bare)
+    task, dataset = plan.task, plan.task.dataset
+    start, cutouts, after = plan.start, plan.cutouts, task.postprocessing
+    metrics = task.measure(bare)
+    inputs, outputs = task.specs(bare)
     return Manifest(
         task=dataset.task,
         model=plan.model_name,
         recipe="float32",
         inputs=inputs,
         outputs=outputs,
-        preprocessing=subject.preprocessing,
-        postprocessing=subject.postprocessing,
+        preprocessing=task.preprocessing,
+        postprocessing=task.postprocessing,
         labels=(after.class_names if after else ()) or dataset.labels,
         metrics=metrics,
         data={
@@ -269,14 +269,14 @@ def _fit(
     on_epoch: OnEpoch | None,
 ) -> TrainingHistory:
     """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
-    subject, config = plan.subject, plan.config
+    task, config = plan.task, plan.config
     assert config.epochs is not None
-    subject.prepare(config, seed=plan.seed, devices=len(plan.devices))
-    steps = subject.steps()
-    subject.compile(model, epochs=config.epochs)
+    task.prepare(config, seed=plan.seed, devices=len(plan.devices))
+    steps = task.steps()
+    task.compile(model, epochs=config.epochs)
     if plan.start is not None:
-        subject.started(model)
-    validation = subject.validation(model)
+        task.started(model)
+    validation = task.validation(model)
     if len(plan.devices) == 1:
         network.make_means(model, validation[0])
     history = TrainingHistory(f"val_{config.monitor}")
@@ -292,14 +292,14 @@ def _fit(
     while epoch < config.epochs and not history.stale(config.patience):
         # The rest of an epoch that was cut off is a fit of its own: Keras knows whole ones only.
         last = epoch + 1 if batch else config.epochs
-        batches = subject.training(model, epoch=epoch, first=batch)
+        batches = task.training(model, epoch=epoch, first=batch)
         judging = [
-            *subject.callbacks(),
+            *task.callbacks(),
             history_callback(
                 history,
                 patience=config.patience,
                 learning_rate=config.learning_rate,
-                after_epoch=partial(_after_epoch, plan.subject, model, log, on_epoch),
+                after_epoch=partial(_after_epoch, plan.task, model, log, on_epoch),
             ),
         ]
         if config.average:
@@ -321,7 +321,7 @@ def _fit(
 
 
 def _after_epoch(
-    subject: TrainingTask,
+    task: TrainingTask,
     model: keras.Model,
     log: TrainingLog | None,
     on_epoch: OnEpoch | None,
@@ -329,7 +329,7 @@ def _after_epoch(
 ) -> None:
     if log is not None:
         log.after_epoch(history)
-        subject.after_epoch(model, history, log)
+        task.after_epoch(model, history, log)
     if on_epoch is not None:
         on_epoch(history.epochs, {name: each[-1] for name, each in history.numbers.items()})
 

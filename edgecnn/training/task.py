@@ -1,4 +1,4 @@
-"""What of a training depends on the kind of answers: batches, loss, figures and images.
+"""Training tasks: batches, loss, figures and images by kind of output.
 
 The trainer (`training.fit`) knows epochs, checkpoints and files; a subject knows what is learned.
 There is one for classes (`training.classification`), one for boxes (`training.detection`) and one
@@ -117,29 +117,29 @@ def open_task(
         )
     module, _, name = place.partition(":")
     more = {} if cutouts is None else {"cutouts": cutouts}
-    subject: TrainingTask = getattr(importlib.import_module(module), name)(
+    task: TrainingTask = getattr(importlib.import_module(module), name)(
         model_name, dataset, input_size, **more
     )
-    return subject
+    return task
 
 
 def check_config(
-    subject: TrainingTask, model_name: str, config: TrainingConfig, named: Collection[str]
+    task: TrainingTask, model_name: str, config: TrainingConfig, named: Collection[str]
 ) -> None:
-    """Raise InputError for a setting that `subject` makes no use of.
+    """Raise InputError for a setting that `task` makes no use of.
 
     The network's own value may stand there, and that of a configuration with nothing chosen where
     the field was not `named`.
     """
     own, plain = config_for(model_name), TrainingConfig()
     changed = []
-    for name in subject.unused:
+    for name in task.unused:
         value = getattr(config, name)
         if value != getattr(own, name) and (name in named or value != getattr(plain, name)):
             changed.append(name)
     if changed:
         raise InputError(
-            f"the training of {model_name} on {subject.dataset.name} makes no use of "
+            f"the training of {model_name} on {task.dataset.name} makes no use of "
             f"{', '.join(changed)}",
             hint=f"leave out {', '.join('--' + name.replace('_', '-') for name in changed)}",
         )

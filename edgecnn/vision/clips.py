@@ -1,5 +1,5 @@
-"""How well a detector does on a clip, sign by sign: from which size on it finds each one, how
-often it loses it again, and what it follows that is not a sign.
+"""Evaluate a detector on a clip, sign by sign: from which size on it finds each one, how often it
+loses it again, and what it follows that is not a sign.
 
     figures = score_clip(follow(load_detector("stop_sign_small"), frames), truth)
 

@@ -1,4 +1,4 @@
-"""From boxes frame by frame to signs that stay: a small tracker with hysteresis.
+"""Track detections over frames, with hysteresis.
 
 Written here rather than taken: supervision's ByteTrack brings matplotlib and scipy to a
 Raspberry Pi, norfair brings filterpy and scipy, and both assume crowds. A camera sees a few stop

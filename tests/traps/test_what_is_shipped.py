@@ -38,12 +38,12 @@ def test_a_loss_within_the_budget_that_so_few_samples_cannot_show_is_not_accepte
 
 
 def test_a_faster_file_that_so_few_samples_cannot_judge_is_named_and_not_dropped_in_silence():
-    from edgecnn.optimization import outcome_text as words
+    from edgecnn.optimization import outcome_text
     from tests.unit.optimization.test_finalists import timed, tried
 
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
     faster = tried("int", 1.0, lost=1, n=360)
-    (said,) = words.undecided(choice, [choice.tried, faster], 360, Goal())
+    (said,) = outcome_text.undecided(choice, [choice.tried, faster], 360, Goal())
     assert "undecided: int.tflite" in said
     assert "360 samples cannot show" in said
 

@@ -1,4 +1,4 @@
-"""The cost of a .tflite model, read with nothing but struct."""
+"""The cost of a .tflite model, read with `struct` only."""
 
 from __future__ import annotations
 

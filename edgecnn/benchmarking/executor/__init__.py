@@ -1,1 +1,1 @@
-"""A worker process seen from its parent: its job, its start, and what becomes of it."""
+"""Worker processes as seen by the parent: job, start and outcome."""

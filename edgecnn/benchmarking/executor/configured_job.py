@@ -1,4 +1,4 @@
-"""The job of a configuration's worker: what to load, what to feed, what to find out."""
+"""Build the job of a configuration's worker: model, inputs and passes."""
 
 from __future__ import annotations
 

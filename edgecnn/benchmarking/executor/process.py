@@ -1,4 +1,4 @@
-"""Start a worker, listen to it, and turn whatever becomes of it into an outcome.
+"""Start a worker, read its messages, and turn its end into an outcome.
 
 A worker that crashes, hangs or is killed is an outcome like any other; only Ctrl-C leaves here
 as an exception, after the worker is gone.

@@ -1,4 +1,4 @@
-"""Inputs that a model takes, where it does not take those that were drawn for it.
+"""Retry with other synthetic inputs when a model rejects the first ones.
 
 They may be ids of a table that nobody sees in the file, shapes, axes, scales or counts, of which
 only some make sense. What makes none is an error in one runtime and the end of the process in

@@ -1,4 +1,4 @@
-"""Is the core ours alone? Short kernels, run between blocks of samples, whose time answers that.
+"""Detect contention for the core: short kernels, timed between blocks of samples.
 
 A virtual processor switches between two speeds as a neighbor on the physical core comes and goes,
 for tenths of a second at a time. The neighbor cannot be seen from inside, but what it does to a

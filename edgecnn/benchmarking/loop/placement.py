@@ -1,4 +1,4 @@
-"""On which cores a worker runs: set before the runtime is loaded, read back once it has run.
+"""CPU affinity of a worker: set before the runtime is loaded, read back after the run.
 
 Pinning is the process's own doing, not the runtime's, and therefore equal for all of them:
 threads inherit the cores of the thread that starts them. Some runtimes move their threads

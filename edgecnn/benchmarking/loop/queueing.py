@@ -1,4 +1,4 @@
-"""Queries that come when they come: arrivals, what a queue makes of them, the rate it bears.
+"""Simulate queries with random arrivals: the queue, and the rate that it sustains.
 
 Pure functions over nanoseconds; the clock is elsewhere (`scenarios`).
 """

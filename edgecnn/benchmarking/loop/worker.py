@@ -1,4 +1,4 @@
-"""The process that measures: loads one artifact in one runtime, measures, and leaves.
+"""Worker process: loads one artifact in one runtime, measures, and exits.
 
 It reads one job (a JSON line) from standard input and answers with events (JSON lines) on what
 was its standard output; whatever a runtime prints goes to standard error. It needs numpy and its

@@ -1,4 +1,4 @@
-"""MLPerf's LoadGen asks the questions: the same session, driven and judged by its code.
+"""Run MLPerf's LoadGen on the loaded session.
 
 LoadGen decides when queries come and computes the percentiles; this only answers. Its summary
 is kept word for word, its numbers are read from there. What comes out is LoadGen's measurement

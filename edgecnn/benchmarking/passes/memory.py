@@ -1,4 +1,4 @@
-"""Memory after the timed loop: does the runtime leak?
+"""Memory leaks after the timed loop.
 
 The resident set is read between batches of inferences, never inside a timed one. Growth over
 1,000 inferences is distinguished from an allocator that still settles by its second half.

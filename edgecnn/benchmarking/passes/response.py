@@ -1,4 +1,4 @@
-"""Do the outputs answer to the inputs at all?
+"""Check that the outputs depend on the inputs.
 
 Looked at until the first difference. Where synthetic inputs leave the outputs as they are, other
 ranges are tried: a network that expects pixels of 0…255 may well say the same to all noise in

@@ -1,4 +1,4 @@
-"""From an encoded image to a class, each stage timed apart: what an application waits for.
+"""Time each stage from an encoded image to a class, as an application sees it.
 
 decode       the file's bytes → pixels; only where the data lie in files, and Pillow is there
 preprocess   pixels → the tensor the network was trained on (the manifest's preprocessing)

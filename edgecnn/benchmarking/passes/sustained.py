@@ -1,4 +1,4 @@
-"""Sustained load: does the speed of the first minute last once the device is hot?
+"""Sustained load: throughput over minutes, until the device is hot.
 
 Inferences run without a pause for the protocol's `sustained_secs`. Quantiles are computed for
 each minute (for each tenth where the whole is shorter than ten minutes) and the samples dropped.

@@ -1,4 +1,4 @@
-"""Does the call return when the result is there, or before?
+"""Detect calls that return before the result is available.
 
 A GPU queue takes work and returns at once: a 214 ms inference then "takes" 0.25 ms. Here one
 inference is followed by reading its outputs, and the outputs are read again after a pause: time

@@ -24,8 +24,8 @@ from edgecnn.benchmarking.verdict import (
     precision,
     quota,
     synchrony,
+    throttling,
 )
-from edgecnn.benchmarking.verdict import throttling as power
 from edgecnn.benchmarking.verdict.outputs import OutputHealth
 from edgecnn.results import Measurement, Verdict
 
@@ -53,7 +53,7 @@ def _invalid(measurement: Measurement, health: OutputHealth | None) -> Iterator[
     if health:
         yield from outputs.unhealthy(measurement, health)
     yield from accuracy.inaccurate(measurement)
-    yield from power.throttled(measurement.runs)
+    yield from throttling.throttled(measurement.runs)
     yield from quota.stopped_by_quota(measurement.runs, often=True)
     yield from latency_bound.overrun(measurement)
 

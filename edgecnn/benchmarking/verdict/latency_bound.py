@@ -1,4 +1,4 @@
-"""A server's rate under a latency bound: broken, at its edge, or not known."""
+"""A server's rate under a latency bound: exceeded, marginal, or unknown."""
 
 from __future__ import annotations
 

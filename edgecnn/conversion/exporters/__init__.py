@@ -1,4 +1,4 @@
-"""From one file format to another, in float32: an exporter for each pair.
+"""Exporters between file formats in float32, one for each pair.
 
 An exporter writes the float file that all recipes of its target format are quantized from.
 """

@@ -1,4 +1,4 @@
-"""A look at a traced graph before a converter spends minutes on it.
+"""Check a traced graph before a slow conversion.
 
 Operators that the target's format does not have are named, with the layer that they are from.
 tf2onnx has a table of what it writes. TensorFlow's TFLite converter has none that can be read:

@@ -1,4 +1,4 @@
-"""Neighboring layers with their channels' ranges evened out, for one scale a tensor.
+"""Cross-layer equalization: even out the channel ranges of neighboring layers.
 
 M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019):
 a ReLU lets a factor through, so that an output of one layer may be divided by what the same input

@@ -1,4 +1,4 @@
-"""The end of a network in float32, where one int8 range cannot hold all that an output joins.
+"""Keep the end of a network in float32 where one int8 range cannot represent an output.
 
 A detector's last operators put boxes (0…640) and scores (0…1) side by side. Before they do, each
 has a range of its own: what stands behind the last weights costs nothing in float32.

@@ -1,4 +1,4 @@
-"""Each weight rounded up or down so that the layer's output changes least, not the weight.
+"""Adaptive rounding (AdaRound): round weights so that the layer's output changes least.
 
 M. Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (2020), equation
 9: over the inputs x of a layer the expected error of an output is dᵀ E[x·xᵀ] d, where d is what

@@ -1,1 +1,1 @@
-"""Does a converted file compute what its parent does? Parity, accuracy, layer by layer."""
+"""Verify converted files against their parent: parity, accuracy, layer sensitivity."""

@@ -1,4 +1,4 @@
-"""Does a converted sequence model still answer as its parent does?
+"""Verify a converted sequence model against its parent.
 
 Both answer the same samples, each in its own runtime; the gate looks at what the task measures
 (BLEU), and without right answers at how many answers are the parent's.

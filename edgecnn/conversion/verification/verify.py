@@ -1,4 +1,4 @@
-"""Does a converted file still do what its parent does? Parity on the same inputs, then a gate.
+"""Verify a converted file against its parent: parity on the same inputs, then a gate.
 
 Outputs come from a real runtime that loads the file, sample by sample: a dynamically quantized
 model takes its ranges from the batch, and at the edge the batch is one.

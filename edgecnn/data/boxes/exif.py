@@ -1,4 +1,4 @@
-"""Photos that EXIF turns, and boxes that were drawn before or after the turn.
+"""EXIF rotation of photos, and boxes annotated before or after it.
 
 A camera stores what its sensor saw and notes how it was held (CIPA DC-008 "Exif", tag 274). Some
 tools annotate the image as stored, some as it is shown. Images are decoded upright here, so

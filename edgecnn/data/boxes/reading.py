@@ -1,4 +1,4 @@
-"""From what annotation files say to boxes that fit their images; what does not is left out.
+"""Validate annotated boxes against their images; invalid ones are skipped.
 
 Readers of the formats give `Annotation`s; here their images are found and looked at, EXIF's
 turns are settled for the set as a whole, and every box is checked.

@@ -1,4 +1,4 @@
-"""The texts of YOLO's images: which belongs to which, and which to none."""
+"""Match YOLO label files to images."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Samples that must not be learned from and tested on at once: held out, and found again."""
+"""Keep training, calibration and test samples apart."""

@@ -1,4 +1,4 @@
-"""Splits for annotated sets that come without: what is held out of them, to learn and to measure.
+"""Hold out validation and test splits from annotated sets that have none.
 
 Neighbors in a recording are nearly the same image, so blocks of neighbors are held out. Which
 ones follows from the order and number of the files alone: whoever has the set and the model that

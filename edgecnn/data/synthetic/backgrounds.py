@@ -1,4 +1,4 @@
-"""Streets out of nothing: sky, ground, road, trees, walls and clutter. No photograph needed."""
+"""Synthetic street backgrounds: sky, ground, road, trees, walls and clutter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes with stop signs that never end, each fully determined by its seed and number.
+"""Endless synthetic scenes with stop signs, each determined by its seed and number.
 
 Flat faces are turned in space, put on poles, lit, aged, soiled and partly hidden; other signs
 stand next to them. A box is the tight rectangle around the projected plate, cut at the image's

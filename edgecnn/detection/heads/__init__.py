@@ -30,25 +30,26 @@ def open_head(
     return head_class(settings.head)(settings, every_class=every_class, wanted=wanted)
 
 
-def find_head(clues: DetectorSignature, name: str) -> Postprocessing:
+def find_head(signature: DetectorSignature, name: str) -> Postprocessing:
     """What to know of a detector's head, found by its outputs and metadata.
 
     `name` is for the message. Raises InputError where no head has such outputs, and where several
     could.
     """
     records = [
-        record for head in HEADS.names() if (record := head_class(head).find(clues)) is not None
+        record for head in HEADS.names() if (record := head_class(head).find(signature)) is not None
     ]
-    if clues.end_to_end:
+    if signature.end_to_end:
         records = [record for record in records if record.head == "end_to_end"] or records
     if len(records) == 1:
         return records[0]
-    shapes = ", ".join(_shape_text(shape) for shape in clues.outputs) or "none"
+    shapes = ", ".join(_shape_text(shape) for shape in signature.outputs) or "none"
     heads = records or [Postprocessing(head) for head in HEADS.names()]
     which = ", ".join(record.head for record in heads)
     reason = "one of several heads" if records else "one whose head is not known"
     raise InputError(
-        f"{name}: not a detector, or {reason}: {shapes} for images of {clues.width}×{clues.height}",
+        f"{name}: not a detector, or {reason}: {shapes} for images of "
+        f"{signature.width}×{signature.height}",
         hint=f"name the head that its maker used: --head NAME, one of {which}",
     )
 

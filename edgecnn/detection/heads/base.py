@@ -1,4 +1,4 @@
-"""What a detection head promises, and what most heads share.
+"""Base class of detection heads.
 
 A head is one file: it says by which outputs it is known, how its makers prepare images, and how
 its outputs become boxes in pixels of the network's input.
@@ -104,7 +104,7 @@ class Head(ABC):
 
     @classmethod
     @abstractmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
         """What to know for outputs that can only be this head's; None for any other."""
 
     @classmethod

@@ -34,18 +34,18 @@ class EndToEnd(Head):
     min_score: ClassVar[float] = 0.25
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        shapes = [shape for shape in clues.outputs if len(shape) == 2]
-        if len(clues.outputs) > 2 or len(shapes) != 1 or shapes[0][1] is None:
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        shapes = [shape for shape in signature.outputs if len(shape) == 2]
+        if len(signature.outputs) > 2 or len(shapes) != 1 or shapes[0][1] is None:
             return None
         rows, columns = shapes[0][0], shapes[0][1]
-        finished = columns == COLUMNS or (clues.end_to_end and (columns or 0) > COLUMNS)
+        finished = columns == COLUMNS or (signature.end_to_end and (columns or 0) > COLUMNS)
         few = rows is None or rows <= MOST_ROWS
-        cells = {clues.cells(strides) for strides in ((8, 16, 32), (8, 16, 32, 64))}
+        cells = {signature.cells(strides) for strides in ((8, 16, 32), (8, 16, 32, 64))}
         one_a_cell = rows in cells or any(rows == 3 * count for count in cells)
-        if not finished or not few or (one_a_cell and not clues.end_to_end):
+        if not finished or not few or (one_a_cell and not signature.end_to_end):
             return None
-        return Postprocessing(cls.name, clues.class_names)
+        return Postprocessing(cls.name, signature.class_names)
 
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)

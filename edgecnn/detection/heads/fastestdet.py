@@ -41,14 +41,14 @@ class FastestDet(Head):
     max_iou: ClassVar[float | None] = 0.45
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        named = len(clues.class_names)
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        named = len(signature.class_names)
         channels = 5 + named if named else COCO_CHANNELS
-        rows, columns = clues.height // STRIDE, clues.width // STRIDE
+        rows, columns = signature.height // STRIDE, signature.width // STRIDE
         known = {(channels, rows, columns), (rows, columns, channels)}
-        if len(clues.outputs) != 1 or clues.outputs[0] not in known:
+        if len(signature.outputs) != 1 or signature.outputs[0] not in known:
             return None
-        return Postprocessing(cls.name, clues.class_names, (STRIDE,))
+        return Postprocessing(cls.name, signature.class_names, (STRIDE,))
 
     @classmethod
     def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:

@@ -32,11 +32,11 @@ class HeatMap(Head):
     name: ClassVar[str] = "heat_map"
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        rows, columns = clues.height // STRIDE, clues.width // STRIDE
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        rows, columns = signature.height // STRIDE, signature.width // STRIDE
         heat = {(rows, columns, 1), (1, rows, columns)}
         box = {(rows, columns, 4), (4, rows, columns)}
-        shapes = clues.outputs
+        shapes = signature.outputs
         if len(shapes) != 2 or not any(one in heat for one in shapes):
             return None
         return Postprocessing(cls.name) if any(one in box for one in shapes) else None

@@ -45,18 +45,18 @@ class NanoDet(Head):
     max_iou: ClassVar[float | None] = 0.6
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        named = len(clues.class_names)
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        named = len(signature.class_names)
         wanted = named + SIDES if named else COCO_COLUMNS
         for strides in (PLUS, FIRST):
             apart = sorted(
-                (clues.cells((stride,)), columns)
+                (signature.cells((stride,)), columns)
                 for stride in strides
                 for columns in (wanted - SIDES, SIDES)
             )
-            known = [shape for shape in clues.outputs if None not in shape]
-            if (clues.cells(strides), wanted) in known or sorted(known, key=list) == apart:
-                return Postprocessing(cls.name, clues.class_names, strides)
+            known = [shape for shape in signature.outputs if None not in shape]
+            if (signature.cells(strides), wanted) in known or sorted(known, key=list) == apart:
+                return Postprocessing(cls.name, signature.class_names, strides)
         return None
 
     @classmethod
@@ -84,14 +84,14 @@ class NanoDet(Head):
 
     def _joined(self, outputs: Sequence[Array], height: int, width: int) -> Array | None:
         """Scores and distributions of all strides as one output; None where they are no such."""
-        clues = DetectorSignature(height, width, ())
+        signature = DetectorSignature(height, width, ())
         rows = [output for output in outputs if output.ndim == 3]
         for strides in (PLUS, FIRST):
             if len(rows) != len(outputs) or len(outputs) != 2 * len(strides):
                 continue
             pieces = []
             for stride in strides:
-                pair = [row for row in rows if row.shape[1] == clues.cells((stride,))]
+                pair = [row for row in rows if row.shape[1] == signature.cells((stride,))]
                 pair.sort(key=lambda row: row.shape[2] == SIDES)
                 if len(pair) != 2 or pair[1].shape[2] != SIDES:
                     return None
@@ -115,13 +115,13 @@ class NanoDet(Head):
         return detections(xyxy, scores[cells, classes], classes, height, width)
 
     def _strides(self, rows: int, height: int, width: int) -> tuple[int, ...]:
-        clues = DetectorSignature(height, width, ())
+        signature = DetectorSignature(height, width, ())
         for strides in (self.settings.strides, PLUS, FIRST):
-            if strides and clues.cells(strides) == rows:
+            if strides and signature.cells(strides) == rows:
                 return strides
         raise InputError(
             f"head {self.name}: {rows} boxes are not one for each cell of strides 8 to 64 "
-            f"({clues.cells(PLUS)}) or 8 to 32 ({clues.cells(FIRST)}) on an input of "
+            f"({signature.cells(PLUS)}) or 8 to 32 ({signature.cells(FIRST)}) on an input of "
             f"{width}×{height}",
             hint="name the head that the model has: --head NAME",
         )

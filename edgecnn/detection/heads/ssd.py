@@ -40,11 +40,11 @@ class SSD(Head):
     """Whether boxes are (top, left, bottom, right)."""
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        order = clues.parts or order_by_name(clues.names)
-        if len(clues.outputs) != PARTS or len(order) != PARTS:
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        order = signature.parts or order_by_name(signature.names)
+        if len(signature.outputs) != PARTS or len(order) != PARTS:
             return None
-        return Postprocessing(cls.name, clues.class_names, order=order)
+        return Postprocessing(cls.name, signature.class_names, order=order)
 
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return ImagePreprocessing(height, width, 3, scale=1 / 127.5, mean=(1.0,))

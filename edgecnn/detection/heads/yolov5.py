@@ -46,12 +46,12 @@ class YOLOv5(Head):
     max_iou: ClassVar[float | None] = 0.45
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        for strides in clues.possible_strides:
-            boxes = ANCHORS * clues.cells(strides)
-            for shape in clues.outputs:
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        for strides in signature.possible_strides:
+            boxes = ANCHORS * signature.cells(strides)
+            for shape in signature.outputs:
                 if len(shape) == 2 and shape[0] == boxes and (shape[1] or 0) > 5:
-                    return Postprocessing(cls.name, clues.class_names, tuple(strides))
+                    return Postprocessing(cls.name, signature.class_names, tuple(strides))
         return None
 
     @classmethod

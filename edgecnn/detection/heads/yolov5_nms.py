@@ -21,13 +21,13 @@ class YOLOv5NMS(SSD):
     top_first: ClassVar[bool] = False
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
         """Four such outputs of a file with Ultralytics' metadata, which have strides."""
-        if len(clues.outputs) != PARTS or not clues.strides or clues.parts:
+        if len(signature.outputs) != PARTS or not signature.strides or signature.parts:
             return None
-        ranks = sorted(len(shape) for shape in clues.outputs)
+        ranks = sorted(len(shape) for shape in signature.outputs)
         known = ranks in ([0, 1, 1, 2], [1, 1, 1, 2])
-        return Postprocessing(cls.name, clues.class_names) if known else None
+        return Postprocessing(cls.name, signature.class_names) if known else None
 
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)

@@ -40,22 +40,22 @@ class YOLOv8(Head):
     counts_exactly: ClassVar[bool] = False
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        for strides in clues.possible_strides:
-            boxes = clues.cells(strides)
-            for shape in clues.outputs:
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        for strides in signature.possible_strides:
+            boxes = signature.cells(strides)
+            for shape in signature.outputs:
                 if len(shape) != 2 or boxes not in shape:
                     continue
                 first = shape[1] == boxes
                 rows = (shape[0] if first else shape[1]) or 0
-                if clues.class_names:
-                    fits = rows >= 4 + len(clues.class_names) and (
-                        first or rows == 4 + len(clues.class_names)
+                if signature.class_names:
+                    fits = rows >= 4 + len(signature.class_names) and (
+                        first or rows == 4 + len(signature.class_names)
                     )
                 else:  # channels last it might be another head, but for COCO's number of classes
                     fits = (first and 4 < rows < boxes) or rows == COCO_ROWS
                 if fits:
-                    return Postprocessing(cls.name, clues.class_names, tuple(strides))
+                    return Postprocessing(cls.name, signature.class_names, tuple(strides))
         return None
 
     @classmethod
@@ -84,8 +84,10 @@ class YOLOv8(Head):
         return [boxes]
 
     def _rows_first(self, output: Array, height: int, width: int) -> bool:
-        clues = DetectorSignature(height, width, ())
-        boxes = {clues.cells(strides) for strides in (self.settings.strides, *STRIDES) if strides}
+        signature = DetectorSignature(height, width, ())
+        boxes = {
+            signature.cells(strides) for strides in (self.settings.strides, *STRIDES) if strides
+        }
         first, last = output.shape[2] in boxes, output.shape[1] in boxes
         return first if first != last else output.shape[1] <= output.shape[2]
 

@@ -46,19 +46,19 @@ class YOLOX(Head):
     max_iou: ClassVar[float | None] = 0.45
 
     @classmethod
-    def find(cls, clues: DetectorSignature) -> Postprocessing | None:
-        for strides in clues.possible_strides:
-            for shape in clues.outputs:
-                if len(shape) != 2 or shape[0] != clues.cells(strides):
+    def find(cls, signature: DetectorSignature) -> Postprocessing | None:
+        for strides in signature.possible_strides:
+            for shape in signature.outputs:
+                if len(shape) != 2 or shape[0] != signature.cells(strides):
                     continue
-                named = len(clues.class_names)
+                named = len(signature.class_names)
                 if shape[1] == (5 + named if named else COCO_COLUMNS):
                     return Postprocessing(
                         cls.name,
-                        clues.class_names,
+                        signature.class_names,
                         tuple(strides),
-                        logits=clues.plain,
-                        unturned=clues.unturned,
+                        logits=signature.plain,
+                        unturned=signature.unturned,
                     )
         return None
 
@@ -101,24 +101,24 @@ class YOLOX(Head):
 
     def _turned(self, rows: Array, height: int, width: int) -> Array:
         """The rows of maps (columns, cells) that lie in memory one behind the other."""
-        clues = DetectorSignature(height, width, ())
+        signature = DetectorSignature(height, width, ())
         pieces, start = [], 0
         for stride in self._strides(len(rows), height, width):
-            count = clues.cells((stride,))
+            count = signature.cells((stride,))
             piece = np.ascontiguousarray(rows[start : start + count])
             pieces.append(piece.reshape(rows.shape[1], count).T)
             start += count
         return np.concatenate(pieces)
 
     def _strides(self, rows: int, height: int, width: int) -> tuple[int, ...]:
-        clues = DetectorSignature(height, width, ())
+        signature = DetectorSignature(height, width, ())
         known = (self.settings.strides,) if self.settings.strides else STRIDES
         for strides in known:
-            if clues.cells(strides) == rows:
+            if signature.cells(strides) == rows:
                 return strides
         raise InputError(
             f"head {self.name}: {rows} boxes are not one for each cell of strides "
             f"{', '.join(map(str, known[0]))} on an input of {width}×{height} "
-            f"({clues.cells(known[0])})",
+            f"({signature.cells(known[0])})",
             hint="name the head that the model has: --head NAME",
         )

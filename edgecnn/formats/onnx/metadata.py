@@ -1,5 +1,5 @@
-"""What the makers of an .onnx file say about it in `metadata_props`, and how its graph ends: what
-an exporter did, or forgot, between the last convolutions and the output.
+"""Metadata of .onnx files (`metadata_props`), and the end of the graph: what an exporter added, or
+left out, between the last convolutions and the output.
 
 Field numbers are those of onnx.proto.
 """

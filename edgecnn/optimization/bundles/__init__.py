@@ -1,1 +1,1 @@
-"""A model file as something that runs elsewhere: what is in a bundle, and what runs there."""
+"""Bundles: a model file as a program for other machines."""

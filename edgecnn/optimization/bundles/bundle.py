@@ -1,4 +1,4 @@
-"""A model file as something that runs: the file, how it is fed, its runtime, and the evidence.
+"""Build a bundle: a model file with its preprocessing, runtime and evidence.
 
 A bundle is a Python package in a folder or a zip file. On a machine with Python, two commands run
 it: `python3 -m NAME --install` and `python3 -m NAME image.png`.

@@ -1,4 +1,4 @@
-"""Forget what is old: whole sessions, or their raw samples alone."""
+"""Delete old results: whole sessions, or only their raw samples."""
 
 from __future__ import annotations
 

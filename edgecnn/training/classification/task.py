@@ -31,7 +31,7 @@ _EVALUATION_BATCH = 256
 
 
 class ClassificationTask:
-    """A classifier with one or several heads; see `subject.TrainingSubject`."""
+    """A classifier with one or several heads; see `training.task.TrainingTask`."""
 
     postprocessing = None
 

@@ -1,4 +1,4 @@
-"""Objects cut out of images and pasted small into others: far signs, made from near ones.
+"""Cut-and-paste augmentation: paste objects small into other images, as far signs.
 
 A far sign in a photo is a few pixels, blurred by the lens, veiled by air and ground down by JPEG.
 Photos of near signs are many, so theirs are shrunk to 8 to 40 pixels of the network's input,

@@ -57,7 +57,7 @@ STOP_SIGN = "stop sign"
 
 
 class DetectionTask:
-    """A detector with one heat map a class; see `subject.TrainingSubject`."""
+    """A detector with one heat map a class; see `training.task.TrainingTask`."""
 
     unused = NOT_FOR_DETECTORS
 
@@ -208,13 +208,13 @@ class DetectionTask:
     def callbacks(self) -> Sequence[keras.callbacks.Callback]:
         """Of the validation, accuracy is AP50: what early stopping looks at."""
         keras = import_keras()
-        subject = self
+        task = self
 
         class Precision(keras.callbacks.Callback):  # type: ignore[misc,name-defined] # keras has no types
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
                 del epoch
-                outputs = subject._outputs(self.model, "validation")
-                logs["val_accuracy"] = subject.scorer("validation").scores(outputs).ap50
+                outputs = task._outputs(self.model, "validation")
+                logs["val_accuracy"] = task.scorer("validation").scores(outputs).ap50
 
         return (Precision(),)
 

@@ -38,7 +38,7 @@ _DROPPED = {"none": 0.0, "light": 0.05, "standard": 0.1, "strong": 0.2}
 
 
 class SequenceTask:
-    """A network that answers a sentence with a sentence; see `subject.TrainingSubject`."""
+    """A network that answers a sentence with a sentence; see `training.task.TrainingTask`."""
 
     postprocessing = None
     unused = NOT_FOR_SEQUENCES

@@ -1,4 +1,4 @@
-"""A look at the same input in half its size, where something large is seen.
+"""Detect large objects again at half the input size.
 
 A network knows objects up to a size, ours those up to about 250 pixels of its input: of larger
 ones, near the camera or in a large input, the boxes are guesses, and parts of them count as

@@ -1,4 +1,4 @@
-"""A second look, from nearer, where a detector is in doubt about something small.
+"""Zoom in where a detector is uncertain about a small object.
 
 A large input finds far signs and costs its square. Most of a frame holds nothing that looks like a
 sign from afar, though: so a frame is looked at as a whole in a small input, and what may be a small

@@ -1,4 +1,4 @@
-"""From which score on a detector shows a box, where one file serves several ways of looking.
+"""Score thresholds of a detector, by input size and mode.
 
 A larger input, and a second look from nearer, see more, and take more for a sign: a file that ships
 has a threshold for its own input (`metrics.min_score` in its manifest), for larger ones

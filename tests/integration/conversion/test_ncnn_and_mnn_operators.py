@@ -10,7 +10,7 @@ import pytest
 from edgecnn import runtimes
 from edgecnn.conversion.exporters.onnx_to_mnn import write_float_mnn
 from edgecnn.conversion.exporters.onnx_to_ncnn import write_float_ncnn
-from edgecnn.conversion.inference import crash_check as loading
+from edgecnn.conversion.inference import crash_check
 from edgecnn.conversion.quantizers.ncnn import quantize_ncnn
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
@@ -69,7 +69,7 @@ def test_a_file_that_ends_ncnn_s_process_is_refused_and_ends_no_other(
     """ncnn dies of some files by SIGSEGV; which ones changes with its version, so that the process
     that tries the file ends itself here.
     """
-    monkeypatch.setattr(loading, "_RUN_NCNN", "import os; os.abort()")
+    monkeypatch.setattr(crash_check, "_RUN_NCNN", "import os; os.abort()")
     onnx_path = write_onnx(
         tmp_path / "m.onnx",
         [("Conv", ["x", "w"], ["a"]), ("Transpose", ["a"], ["y"], {"perm": [0, 2, 3, 1]})],

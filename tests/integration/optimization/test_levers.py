@@ -14,7 +14,7 @@ import pytest
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.inference.run import predict
-from edgecnn.conversion.quantizers import weight_adjustment as levers
+from edgecnn.conversion.quantizers import weight_adjustment
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.quantizers.rounding import plain
 from edgecnn.conversion.quantizers.weight_adjustment import adjust_weights
@@ -185,13 +185,13 @@ def test_weights_are_rounded_once_whichever_layers_stay_in_float(
     converting: Converting, file_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[str] = []
-    real = levers.rounded
+    real = weight_adjustment.rounded
 
     def counted(layer: Any, *arguments: Any) -> Any:
         asked.append(layer.name)
         return real(layer, *arguments)
 
-    monkeypatch.setattr(levers, "rounded", counted)
+    monkeypatch.setattr(weight_adjustment, "rounded", counted)
     converter = converting(depthwise_net)
     adapted = replace(INT8, rounding="adaround")
     first = open_weighted(converter.float_file(file_format)).layers[0].name

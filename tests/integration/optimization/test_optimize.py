@@ -50,14 +50,14 @@ def test_the_answer_lies_beside_the_files(answered):
 
 
 def test_the_same_again_asks_nothing_and_answers_the_same(answered, monkeypatch):
-    from edgecnn.benchmarking import measurement_cache as ask
+    from edgecnn.benchmarking import measurement_cache
 
     outcome, model, out = answered
 
     def forbidden(*_args: Any, **_options: Any) -> None:
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(ask.MeasurementCache, "_measure", forbidden)
+    monkeypatch.setattr(measurement_cache.MeasurementCache, "_measure", forbidden)
     again = optimize(model, digits(), LITERT, out)
     assert again.choice.tried.artifact.sha256 == outcome.choice.tried.artifact.sha256
     assert again.claim == outcome.claim

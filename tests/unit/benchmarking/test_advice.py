@@ -12,8 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.loop import scenarios
-from edgecnn.benchmarking.loop import timed_loop as steady
+from edgecnn.benchmarking.loop import scenarios, timed_loop
 from edgecnn.benchmarking.protocol import PROFILES, Protocol, resolve
 from edgecnn.benchmarking.rounds import wants_another
 from edgecnn.benchmarking.verdict import judge
@@ -55,8 +54,8 @@ def measured(
         first = first_ns or int(own_ns)
         warmup = np.zeros(0, np.int64)
         if first / 1e9 < share.warmup_max_secs:
-            warmup = steady.warm_up(invocations, share)
-        samples = steady.measure(invocations, share, pace_ns=own_ns).samples
+            warmup = timed_loop.warm_up(invocations, share)
+        samples = timed_loop.measure(invocations, share, pace_ns=own_ns).samples
         run = Run(
             start_ns, first, tuple(warmup.tolist()), tuple(samples.tolist()), round=len(row.runs)
         )

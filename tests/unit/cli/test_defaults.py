@@ -19,8 +19,7 @@ from edgecnn.data.boxes import exif
 from edgecnn.data.packed.writing import pack
 from edgecnn.explanation.explain import explain
 from edgecnn.optimization import goal, optimize
-from edgecnn.search import settings, trials
-from edgecnn.search import worker_pool as crew
+from edgecnn.search import settings, trials, worker_pool
 from edgecnn.vision.collect import CollectSettings
 from edgecnn.vision.detectors.detector import load_detector
 from edgecnn.vision.sources.capture import Patience
@@ -68,7 +67,7 @@ LIBRARY = {
     ("search", "seed"): (as_it_is, of(settings.SearchSettings, "seed")),
     ("search", "threads"): (as_it_is, of(settings.SearchSettings, "threads")),
     ("search", "trials"): (as_it_is, of(settings.SearchSettings, "trials")),
-    ("search", "workers"): (as_it_is, crew.Cluster().workers),
+    ("search", "workers"): (as_it_is, worker_pool.Cluster().workers),
     ("verify", "max_drop"): (as_it_is, of(verify_artifact, "max_drop")),
 }
 """By verb and option: how the command reads the shown text, and the library's default."""

@@ -14,14 +14,13 @@ import pytest
 
 from edgecnn.data import load
 from edgecnn.errors import InputError
-from edgecnn.search import dask_worker as carrier
-from edgecnn.search import worker_pool as crew
+from edgecnn.search import dask_worker, worker_pool
 from edgecnn.search.worker_pool import Cluster, ClusterError, open_worker_pool
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(crew, "CONNECT_SECS", 2.0)
+    monkeypatch.setattr(worker_pool, "CONNECT_SECS", 2.0)
 
 
 @pytest.fixture
@@ -168,7 +167,7 @@ def test_workers_with_another_edgecnn_are_refused(cluster, tmp_path: Path):
 
 
 def test_a_cluster_without_workers_is_not_waited_for_for_ever(cluster, monkeypatch):
-    monkeypatch.setattr(crew, "WORKERS_SECS", 1.0)
+    monkeypatch.setattr(worker_pool, "WORKERS_SECS", 1.0)
     address = cluster(n_workers=0)
     with (
         pytest.raises(ClusterError, match="no worker came within 1 s"),
@@ -178,7 +177,7 @@ def test_a_cluster_without_workers_is_not_waited_for_for_ever(cluster, monkeypat
 
 
 def test_when_the_last_worker_has_gone_that_is_said(cluster, monkeypatch):
-    monkeypatch.setattr(crew, "WORKERS_SECS", 1.0)
+    monkeypatch.setattr(worker_pool, "WORKERS_SECS", 1.0)
     with open_worker_pool(Cluster(workers=1)) as found:
         found._local.scale(0)
         with pytest.raises(ClusterError, match="no worker has been connected for 1 s"):
@@ -257,4 +256,4 @@ def test_files_for_tls_make_the_connection_encrypted(tmp_path: Path):
 
 
 def test_a_machine_knows_itself():
-    assert carrier.this_machine() == carrier.facts()["machine"]
+    assert dask_worker.this_machine() == dask_worker.facts()["machine"]

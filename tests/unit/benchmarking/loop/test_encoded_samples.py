@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edgecnn.benchmarking.loop import encoded_samples as raw
+from edgecnn.benchmarking.loop import encoded_samples
 from edgecnn.benchmarking.loop.encoded_samples import EncodedSamples, write_raw
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles
@@ -35,7 +35,7 @@ def test_a_small_split_is_written_whole(tmp_path: Path):
 
 
 def test_large_samples_are_cut_short_by_the_budget(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(raw, "BUDGET_BYTES", 40)
+    monkeypatch.setattr(encoded_samples, "BUDGET_BYTES", 40)
     assert len(write_raw(split(64), PREPROCESSING, tmp_path).arrays) == 2  # 16 bytes each
 
 

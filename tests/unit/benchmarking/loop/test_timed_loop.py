@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.loop import timed_loop as steady
+from edgecnn.benchmarking.loop import timed_loop
 from edgecnn.benchmarking.loop.contention import Probe
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Block
@@ -26,7 +26,7 @@ class Model:
     def __init__(self, latencies: Iterator[int], monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0
         self.latencies = latencies
-        monkeypatch.setattr(steady, "time", SimpleNamespace(perf_counter_ns=lambda: self.now))
+        monkeypatch.setattr(timed_loop, "time", SimpleNamespace(perf_counter_ns=lambda: self.now))
 
     def __call__(self) -> None:
         self.now += next(self.latencies)
@@ -40,17 +40,17 @@ def noisy(mean: int, share: float) -> Iterator[int]:
 
 def test_samples_are_what_the_invocation_took(monkeypatch):
     model = Model(repeat(2 * MS), monkeypatch)
-    samples = steady.measure([model], PROTOCOL).samples
+    samples = timed_loop.measure([model], PROTOCOL).samples
     assert set(samples.tolist()) == {2 * MS}
 
 
 def test_a_steady_model_stops_at_the_minimum(monkeypatch):
-    samples = steady.measure([Model(repeat(10 * MS), monkeypatch)], PROTOCOL).samples
+    samples = timed_loop.measure([Model(repeat(10 * MS), monkeypatch)], PROTOCOL).samples
     assert 64 <= len(samples) < 64 + 10  # 0.64 s, at most a chunk of 0.05 s more
 
 
 def test_a_fast_model_runs_for_the_minimum_time(monkeypatch):
-    samples = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL).samples
+    samples = timed_loop.measure([Model(repeat(MS), monkeypatch)], PROTOCOL).samples
     assert samples.sum() >= 0.5e9
 
 
@@ -72,7 +72,7 @@ class Neighbor:
 
 def test_a_disturbed_run_is_extended_until_it_has_enough_undisturbed_samples(monkeypatch):
     neighbor = Neighbor(lambda probes: probes < 10)
-    found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, neighbor, MS)
+    found = timed_loop.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, neighbor, MS)
     disturbed = sum(block.count for block in found.blocks if not block.quiet)
     undisturbed = sum(block.count for block in found.blocks if block.quiet)
     assert disturbed == 450  # nine blocks of 50
@@ -81,25 +81,29 @@ def test_a_disturbed_run_is_extended_until_it_has_enough_undisturbed_samples(mon
 
 
 def test_a_machine_that_is_never_undisturbed_ends_with_the_budget(monkeypatch):
-    found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, Neighbor(lambda _: True), MS)
+    found = timed_loop.measure(
+        [Model(repeat(MS), monkeypatch)], PROTOCOL, Neighbor(lambda _: True), MS
+    )
     assert 3.0e9 <= found.samples.sum() < 3.1e9
     assert not any(block.quiet for block in found.blocks)
 
 
 def test_blocks_cover_all_samples_in_order(monkeypatch):
-    found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, Neighbor(lambda _: False))
+    found = timed_loop.measure(
+        [Model(repeat(MS), monkeypatch)], PROTOCOL, Neighbor(lambda _: False)
+    )
     ends = [block.first + block.count for block in found.blocks]
     assert [block.first for block in found.blocks] == [0, *ends[:-1]]
     assert ends[-1] == len(found.samples)
 
 
 def test_a_slow_model_gives_what_the_budget_allows(monkeypatch):
-    samples = steady.measure([Model(repeat(1_000 * MS), monkeypatch)], PROTOCOL).samples
+    samples = timed_loop.measure([Model(repeat(1_000 * MS), monkeypatch)], PROTOCOL).samples
     assert len(samples) == 3
 
 
 def test_the_number_of_samples_is_bounded(monkeypatch):
-    samples = steady.measure(
+    samples = timed_loop.measure(
         [Model(repeat(10), monkeypatch)], replace(PROTOCOL, max_runs=500)
     ).samples
     assert len(samples) == 500
@@ -109,38 +113,38 @@ def test_every_bound_input_takes_its_turn(monkeypatch):
     calls = []
     clock = Model(repeat(MS), monkeypatch)
     invocations = [lambda i=i: (calls.append(i), clock()) for i in range(3)]
-    steady.measure(invocations, PROTOCOL)
+    timed_loop.measure(invocations, PROTOCOL)
     assert calls[:7] == [0, 1, 2, 0, 1, 2, 0]
 
 
 def test_warm_up_waits_until_latency_settles(monkeypatch):
     falling = chain((int(MS * (1 + 20 * 0.99**i)) for i in range(600)), repeat(MS))
-    samples = steady.warm_up([Model(falling, monkeypatch)], PROTOCOL)
+    samples = timed_loop.warm_up([Model(falling, monkeypatch)], PROTOCOL)
     assert len(samples) > 400
     assert np.median(samples[-10:]) < 1.1 * MS
 
 
 def test_warm_up_takes_at_least_ten_runs_and_half_a_second(monkeypatch):
-    assert len(steady.warm_up([Model(repeat(100 * MS), monkeypatch)], PROTOCOL)) >= 10
-    assert steady.warm_up([Model(repeat(MS), monkeypatch)], PROTOCOL).sum() >= 0.5e9
+    assert len(timed_loop.warm_up([Model(repeat(100 * MS), monkeypatch)], PROTOCOL)) >= 10
+    assert timed_loop.warm_up([Model(repeat(MS), monkeypatch)], PROTOCOL).sum() >= 0.5e9
 
 
 def test_a_brief_warm_up_compares_two_whole_windows(monkeypatch):
     brief = replace(PROTOCOL, warmup_min_runs=3, warmup_min_secs=0.0)
     falling = chain([90 * MS] * 5, repeat(60 * MS))
-    samples = steady.warm_up([Model(falling, monkeypatch)], brief)
+    samples = timed_loop.warm_up([Model(falling, monkeypatch)], brief)
     assert len(samples) > 10  # the first ten are a window of 90 ms and one of 60 ms
 
 
 def test_warm_up_ends_even_when_latency_never_settles(monkeypatch):
     rising = (int(MS * 1.05**i) for i in range(10_000))
-    samples = steady.warm_up([Model(rising, monkeypatch)], PROTOCOL)
+    samples = timed_loop.warm_up([Model(rising, monkeypatch)], PROTOCOL)
     assert samples.sum() < 2 * 10e9
 
 
 def test_garbage_is_not_collected_while_the_clock_runs(monkeypatch):
     states = []
     clock = Model(repeat(MS), monkeypatch)
-    steady.measure([lambda: (states.append(gc.isenabled()), clock())], PROTOCOL)
+    timed_loop.measure([lambda: (states.append(gc.isenabled()), clock())], PROTOCOL)
     assert not any(states)
     assert gc.isenabled()

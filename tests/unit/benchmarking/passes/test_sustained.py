@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecnn.benchmarking.loop import timed_loop as steady
+from edgecnn.benchmarking.loop import timed_loop
 from edgecnn.benchmarking.machine import observation
 from edgecnn.benchmarking.passes import make, sustained
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration, resolve
@@ -21,7 +21,7 @@ from tests.unit.benchmarking.passes.clock import Clock
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(sustained, "time", clock)
-    monkeypatch.setattr(steady, "time", clock)
+    monkeypatch.setattr(timed_loop, "time", clock)
     return clock
 
 

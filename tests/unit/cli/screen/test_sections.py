@@ -16,7 +16,8 @@ SECTIONED = {
     verb: command
     for verb in verbs.VERBS
     if isinstance(
-        command := importlib.import_module(f"edgecnn.cli.commands.{verb}").command, sections.Sectioned
+        command := importlib.import_module(f"edgecnn.cli.commands.{verb}").command,
+        sections.Sectioned,
     )
 }
 
