@@ -140,7 +140,7 @@ def _fed(measurement: Measurement) -> str:
         return measurement.fed.sentence
     synthetic = (measurement.pass_result("response") or {}).get("fed")
     described = isinstance(synthetic, str) and synthetic != "data"
-    return f"fed {synthetic}: no data were given" if described else ""
+    return f"fed {synthetic}: no --data" if described else ""
 
 
 def reproduce(measurement: Measurement, results: Results) -> str:

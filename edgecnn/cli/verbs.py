@@ -26,7 +26,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "search": "Find the network that fits: hyperparameters, measured on the target.",
         "bundle": "Pack a model file as something that runs.",
     },
-    "Look closer": {
+    "Explore and use": {
         "models": "List the networks; show one layer by layer and draw it.",
         "data": "Inspect, pack and collect data sets.",
         "explain": "Show what a network sees in an image, or reads in a sentence.",
@@ -98,5 +98,5 @@ class _Verbs(click.Group):
 def command() -> None:
     """Take a convolutional network from Keras to an edge device and prove how it behaves there.
 
-    Start with `edgecnn run --quick --out runs/first`; `edgecnn VERB --help` explains a verb.
+    Start with `edgecnn run --quick --out runs/first`; `edgecnn COMMAND --help` shows its options.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(cls=Sectioned)
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
 @options.runtimes()
-@options.data(help="Data set whose test split is fed and gives the accuracy.")
+@options.data(help="Data set whose test split is the input and gives the accuracy.")
 @options.protocol(default="default")
 @click.option(
     "--batch",
@@ -151,7 +151,10 @@ def _print_set_apart(results: Results) -> None:
 
     count = results.data.get("set_apart")
     if count:
-        say(f"{count} samples of the only split calibrated these files: kept out of the accuracy")
+        say(
+            f"{count} samples of the only split calibrated these files and are excluded from the "
+            "accuracy"
+        )
 
 
 def _rows_of(models: Sequence[Path], results: Results) -> Iterator[Measurement]:

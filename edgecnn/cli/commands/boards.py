@@ -23,18 +23,16 @@ def command() -> None:
 @command.command(short_help="Add a board.")
 @click.argument("name")
 @click.argument("address")
-@options.defaulted("--python", default_text="python3", help="The Python there (3.11 or newer).")
+@options.defaulted("--python", default_text="python3", help="Python on the board (3.11 or newer).")
 @click.option(
     "--extra",
     "extras",
     multiple=True,
-    help="A runtime to install there, as in litert or onnx; once for each.",
+    help="Runtime to install on the board, as in litert or onnx; once for each.",
 )
 @click.option("--key", default="", help="A private key, if ssh would not try it by itself.")
 @click.option("--tag", "tags", multiple=True, help="A name for several boards; once for each.")
-@click.option(
-    "--offline", is_flag=True, help="It has no network: send what it needs as wheels at once."
-)
+@click.option("--offline", is_flag=True, help="The board has no network: send the required wheels.")
 @options.force()
 def add(
     *,
@@ -118,7 +116,7 @@ def check(names: tuple[str, ...]) -> None:
         )
 
 
-@command.command(short_help="List jobs, and what became of them.")
+@command.command(short_help="List jobs and their states.")
 def jobs() -> None:
     """List the jobs of all clients: what waits, what is under way, what is done."""
     from edgecnn.reporting.history import day
@@ -160,9 +158,9 @@ def cancel(numbers: tuple[int, ...]) -> None:
         )
 
 
-@command.command(short_help="Resume jobs whose client is gone.")
+@command.command(short_help="Resume jobs whose client has exited.")
 def resume() -> None:
-    """Resume every job whose client is gone, on all boards at once: fetch finished results,
+    """Resume every job whose client has exited, on all boards at once: fetch finished results,
     measure the rest.
 
     A board that cannot measure now is taken out, and its jobs wait for another time.

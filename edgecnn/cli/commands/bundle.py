@@ -16,7 +16,7 @@ from edgecnn.cli.screen.progress import progress_bar
 @click.option(
     "--runtime",
     metavar="RUNTIME:DEVICE",
-    help="What runs it there. Default: LiteRT for .tflite, ONNX Runtime for .onnx.",
+    help="Runtime of the bundle. Default: LiteRT for .tflite, ONNX Runtime for .onnx.",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the runtime.")
 @click.option("--name", help="Name of the Python package. Default: the file's.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-differences",
     is_flag=True,
-    help="Compare what differs in model, data, threads, scenario, affinity or schema, too.",
+    help="Also compare rows that differ in model, data, threads, scenario, affinity or schema.",
 )
 @options.force()
 def command(

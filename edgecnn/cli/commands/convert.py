@@ -131,8 +131,8 @@ def _set_apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
         None
     }
     return tuple(
-        f"the data have one split: {count} of its samples are set apart to calibrate, and are "
-        "kept out of every accuracy of these files"
+        f"the data set has one split: {count} of its samples are held out for calibration and "
+        "excluded from the accuracy of these files"
         for count in counts
     )
 

@@ -31,7 +31,7 @@ from edgecnn.cli.screen.messages import print_line
     default=(),
     help="What to find, as in 'stop sign,person'; by default all classes of the model.",
 )
-@options.about_model(labels="its classes")
+@options.about_model(labels="the detector's classes")
 @options.preprocessing()
 @options.shape()
 @click.option(

@@ -83,8 +83,8 @@ class Shifts(click.ParamType[Any]):
     "--labels",
     default="",
     metavar="FILE",
-    help="What the model calls its classes, where it does not say it: a text file with one name a "
-    "line.",
+    help="Names of the model's classes, if the file does not contain them: a text file with one "
+    "name a line.",
 )
 @options.shape()
 @options.allow_unsafe()

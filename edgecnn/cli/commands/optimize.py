@@ -81,8 +81,8 @@ def command(
     its loss of accuracy is then proven on samples that the search has not seen. Run the same
     command again to resume. Ctrl-C leaves the best so far.
 
-    Exit code 1 when nothing is shown to keep the limits: what comes nearest, what stands in the
-    way and what is possible instead is printed then.
+    Exits with 1 if no file provably meets the limits; prints the closest candidate, what blocks it,
+    and alternatives.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.sources.kinds import located
@@ -164,7 +164,10 @@ def _print(outcome: OptimizationOutcome) -> None:
         click.echo(f"{mark} {_candidate_line(each)}")
     for sentence in outcome.sentences:
         click.echo(sentence)
-    for title, texts in (("ways out", outcome.ways_out), ("what would change it", outcome.changes)):
+    for title, texts in (
+        ("alternatives", outcome.ways_out),
+        ("with looser limits", outcome.changes),
+    ):
         if texts:
             click.echo(f"{title}:")
             for text in texts:
@@ -179,7 +182,7 @@ def _candidate_line(candidate: TimedCandidate) -> str:
 
     drop, chance = candidate.tried.drop, candidate.chance_best
     lost = f"{numbers.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
-    certainty = "" if chance is None else f", fastest with a chance of {chance:.0%}"
+    certainty = "" if chance is None else f", {chance:.0%} likely to be the fastest"
     return (
         f"{numbers.number(candidate.p50_ms):>8} ms  {candidate.name:<60} "
         f"{numbers.size(candidate.tried.artifact.size_bytes):>8}  {lost}{certainty}"
@@ -206,5 +209,5 @@ def _require_accepted(outcome: OptimizationOutcome) -> None:
     if not outcome.accepted:
         raise GateError(
             outcome.sentences[0] if outcome.sentences else "no file meets the goal",
-            hint="the lines above show what comes closest, and what a weaker goal would give",
+            hint="see the closest candidate and the alternatives above",
         )

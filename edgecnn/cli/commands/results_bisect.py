@@ -37,7 +37,7 @@ def _runtime_names() -> list[str]:
     default_text="3%",
     help="A version that is slower than the good one by more is bad.",
 )
-@options.data(help="Data set whose test split gives the accuracy, too.")
+@options.data(help="Data set; also compares the accuracy on its test split.")
 @options.protocol(default="quick")
 @click.option("--out", type=options.FILE, help="Write one results file (.json) of all versions.")
 @options.force()

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     "--against",
     default="main",
     show_default=True,
-    help="The label that the baseline was stored with.",
+    help="Label of the baseline.",
 )
 @options.defaulted(
     "--threshold",
     type=options.Share(),
     default_text="1%",
-    help="The least slowdown that fails, however certain a smaller one is.",
+    help="Smallest slowdown that fails; smaller ones pass even if significant.",
 )
 @click.option(
     "--remeasure",
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     "remeasure",
     type=options.FILE,
     multiple=True,
-    help="A folder with the baseline's model files, which are measured again with the new ones.",
+    help="Folder with the baseline's model files, to measure them again with the new ones.",
 )
-@click.option("--machine", default="", help="The machine's name, where it was imported with one.")
+@click.option("--machine", default="", help="Machine name used at import, if any.")
 @click.option(
     "--format",
     "form",
@@ -61,9 +61,9 @@ def command(
     """Compare RESULTS with what is stored, and exit with 1 when something got worse.
 
     Rows are compared with the stored sessions of the same configuration, data and machine since
-    the last change; with --remeasure they are measured again alternately with the baseline's files
-    where those are there, which is much sharper. Of 100 gates over unchanged code one fails at
-    most. Exit code 2 when no row can be compared.
+    the last change; with --remeasure they are measured again alternately with the baseline's files,
+    which is much more sensitive. The false-positive rate is at most 1%. Exits with 2 if no row can
+    be compared.
     """
     from edgecnn.analysis import gate as gates
     from edgecnn.errors import GateError, InputError
@@ -88,7 +88,7 @@ def command(
     if out is not None:
         _write(gate, [row for row, _ in pairs], form, out)
     if gate.failed:
-        raise GateError(words.headline(gate), hint="the sentences above say what and by how much")
+        raise GateError(words.headline(gate), hint="see the rows above")
     if not any(each.effect for each in gate.rows):
         raise InputError(
             f"no row can be compared with {against}: {gate.rows[0].why if gate.rows else 'none'}",

@@ -96,7 +96,7 @@ def command(
 def _print_answer(outcome: RunOutcome) -> None:
     """Which of the files to ship, why, and what runs it."""
     if outcome.answer is None:
-        click.echo("no answer: nothing was measured that could be compared with the model")
+        click.echo("no answer: no measured row can be compared with the model")
         return
     click.echo("")
     for sentence in (*outcome.answer.sentences, *outcome.answer.ways_out):

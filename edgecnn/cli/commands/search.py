@@ -30,7 +30,7 @@ LISTED = 8
 @click.command(cls=Sectioned)
 @options.model(required=True)
 @options.data(required=True)
-@click.option("--space", type=options.FILE, help="TOML file that changes what may be chosen.")
+@click.option("--space", type=options.FILE, help="TOML file that overrides the search space.")
 @click.option(
     "--set",
     "changes",
@@ -101,7 +101,7 @@ def command(
     more and tested once. Trials are kept in the database of results (EDGECNN_DB). Run the same
     command again to resume, after Ctrl-C or a kill.
 
-    Exit code 1 when nothing keeps the limits: how near the nearest came is printed then.
+    Exits with 1 if no trial meets the limits, and prints the closest one.
     """
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.cli.datasets import load_data
@@ -190,5 +190,5 @@ def _require_a_winner(outcome: SearchOutcome) -> None:
     if outcome.winner is None:
         raise GateError(
             outcome.sentences[0],
-            hint="the lines above say how near the nearest came; relax a limit or try more trials",
+            hint="see the closest trial above; relax a limit or try more trials",
         )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=options.FILE,
     help="The sentencepiece model, where the manifest was lost.",
 )
-@click.option("--times", is_flag=True, help="Also print what each sentence took, on stderr.")
+@click.option("--times", is_flag=True, help="Print the time of each sentence to stderr.")
 def command(
     *,
     model: Path,

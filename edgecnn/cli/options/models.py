@@ -28,27 +28,27 @@ def preprocessing() -> Callable[[Command], Command]:
         "--preprocessing",
         type=Name(preprocessing_names),
         metavar="PRESET|FILE",
-        help="How the model's maker prepared its input, where neither a manifest nor the model "
-        "says it: raw (pixels 0…255), 0..1, -1..1, tf, imagenet-torch, caffe (each of the last two "
-        "with -crop for the center of the shorter side), or a JSON file.",
+        help="Preprocessing of the model, if neither its manifest nor the model declares it: raw "
+        "(pixels 0…255), 0..1, -1..1, tf, imagenet-torch, caffe (each of the last two with -crop "
+        "for the center of the shorter side), or a JSON file.",
     )
 
 
-def about_model(*, labels: str = "classes") -> Callable[[Command], Command]:
+def about_model(*, labels: str = "the model's classes") -> Callable[[Command], Command]:
     """--head NAME and --labels coco|FILE, for models of other makers."""
     return in_order(
         click.option(
             "--head",
             type=Name(head_names),
             default="",
-            help="A detector's head (yolov8, yolox, ssd …), where its file does not say it.",
+            help="Detector head (yolov8, yolox, ssd …), if the file does not declare it.",
         ),
         click.option(
             "--labels",
             default="",
             metavar="coco|FILE",
-            help=f"What the model calls {labels}, where it does not say it: COCO's 80 names, or a "
-            "text file with one name a line.",
+            help=f"Names of {labels}, if the file does not contain them: COCO's 80 "
+            "names, or a text file with one name a line.",
         ),
     )
 
@@ -94,7 +94,7 @@ def shape() -> Callable[[Command], Command]:
         multiple=True,
         callback=check,
         metavar="[INPUT=]SIZES",
-        help="Sizes for what a model leaves open, as in 1x224x224x3; once for each input.",
+        help="Sizes of the model's dynamic dimensions, as in 1x224x224x3; once for each input.",
     )
 
 

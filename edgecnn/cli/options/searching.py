@@ -82,8 +82,8 @@ def search_objectives() -> Callable[[Command], Command]:
             "objective": click.option(
                 "--objective",
                 type=click.Choice(["accuracy", "latency", "size", "memory"]),
-                help="What the winner is best at [accuracy with a limit, else latency at no less "
-                "accuracy].",
+                help="Objective for choosing the winner [accuracy with a limit, else latency "
+                "without losing accuracy].",
             ),
             "max_drop": click.option(
                 "--max-drop",

@@ -15,7 +15,7 @@ def fed_text(fed: Fed | None, manifest: Manifest | None = None) -> str:
     if fed is not None:
         return fed.sentence
     recorded = manifest.conversion.get("verification", {}) if manifest else {}
-    return f"fed {recorded.get('data', 'synthetic samples')}: no data were given"
+    return f"fed {recorded.get('data', 'synthetic samples')}: no --data"
 
 
 def parity_text(parity: Parity | None) -> str:

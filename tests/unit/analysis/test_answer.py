@@ -323,7 +323,7 @@ def test_one_process_decides_nothing(results):
     (choice,) = choose(rows)
     assert choice.row.lack == "no interval: one process"
     assert "Undecided against b.tflite" in choice.sentence
-    assert "fewer than three processes on a side say nothing about the machine" in choice.sentence
+    assert "fewer than three processes on one side" in choice.sentence
 
 
 def test_the_neighbor_is_named_with_its_share_and_the_latency_then(results):
