@@ -49,23 +49,23 @@ def check_previous(
         )
     if previous.protocol != protocol.to_dict():
         raise InputError(
-            "the results in the --out file were measured with another protocol",
+            "the --out file was measured with another protocol",
             hint=OTHERWISE,
         )
     if previous.data.get("sha256") != (data.sha256 if data else None):
         raise InputError(
-            "the results in the --out file were measured on other data",
+            "the --out file was measured on other data",
             hint=OTHERWISE,
         )
     option = option_record(preprocessing) if preprocessing is not None else None
     if previous.data.get("preprocessing") != option:
         raise InputError(
-            "the results in the --out file were measured with another --preprocessing",
+            "the --out file was measured with another --preprocessing",
             hint=OTHERWISE,
         )
     if previous.data.get("about_model") != about_record(about).get("about_model"):
         raise InputError(
-            "the results in the --out file were measured with another --head or --labels",
+            "the --out file was measured with another --head or --labels",
             hint=OTHERWISE,
         )
 
@@ -93,8 +93,7 @@ def check_machine(previous: Results, now: Environment) -> None:
         used = used or (on_gpu and name in GPU_PACKAGES)
         if used and name not in SHARED and is_ and was != is_:
             raise InputError(
-                f"the results in the --out file were measured with {name} {was}, "
-                f"installed is {is_}",
+                f"the --out file was measured with {name} {was}, installed is {is_}",
                 hint=OTHERWISE,
             )
 
@@ -138,7 +137,7 @@ def check_scoring(previous: Results, record: Mapping[str, Any]) -> None:
         if name in then and name in now and then[name] != now[name]:
             raise InputError(
                 f"the manifest of {artifact.name} names another preprocessing, other labels or "
-                "another head than when the results in the --out file were measured",
+                "another head than when the --out file was measured",
                 hint=OTHERWISE,
             )
 
