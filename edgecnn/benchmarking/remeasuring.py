@@ -88,7 +88,7 @@ def remeasure(
     for which, row in (("baseline", first), ("new file", second)):
         if row is None or row.status != "ok":
             reason = f": {row.unusable_reason}" if row is not None else ""
-            return RemeasuredPair(why=f"the {which} does not run here any more{reason}")
+            return RemeasuredPair(why=f"the {which} no longer runs here{reason}")
     return RemeasuredPair(first, second)
 
 

@@ -95,7 +95,7 @@ def test_what_goes_wrong_on_a_board_is_a_line_and_the_others_measure(
         "error: stranger: its host key is unknown or has changed",
         "error: gone: cannot be reached",
         "error: garbage: gave an unreadable answer",
-        "error: closed: it refused the key",
+        "error: closed: the key was refused",
         "error: bare: there is no /nonexistent/python3",
         "cannot run there: it is not a program, or made for another architecture",
         "error: late: its clock is 25 hours behind",

@@ -103,7 +103,7 @@ def test_runtimes_are_fed_the_right_input(outcomes, data: Dataset):
 def test_a_misspelled_input_is_named(parent: Path, tmp_path: Path):
     np.savez(tmp_path / "d.npz", picture=np.zeros((2, 8, 6, 3)), extra=np.zeros((2, 5)))
     wrong = edgecnn.data.load(f"npz:{tmp_path / 'd.npz'}")
-    with pytest.raises(InputError, match="nothing for the input 'image'") as caught:
+    with pytest.raises(InputError, match="no array for the input 'image'") as caught:
         convert(parent, "tflite:static_int8", calibration=wrong, out=tmp_path / "art")
     assert "image (8, 6, 3), extra (5,)" in caught.value.hint
 

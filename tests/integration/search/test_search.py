@@ -244,7 +244,7 @@ def test_a_cluster_over_tls_takes_trials_and_nothing_within_the_limits_is_an_ans
         (["--objectives", "speed"], 2, "unknown objective"),
         (["--trials", "0"], 2, "--trials"),
         (["--on", "rpi5"], 2, "rpi5"),
-        (["--cluster", "scheduler"], 2, "no address of a scheduler"),
+        (["--cluster", "scheduler"], 2, "invalid scheduler address"),
         (["--space", "no.toml"], 2, "no.toml"),
         (["--model", "resent8"], 2, "unknown model 'resent8'"),
         (["--model", "convs2s"], 2, "for classifiers and detectors"),

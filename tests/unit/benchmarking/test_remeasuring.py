@@ -30,8 +30,8 @@ def test_what_does_not_run_any_more_is_named(monkeypatch, tmp_path):
     failed = {"runs": (), "status": "failed", "verdict": None, "error": "no memory"}
     files = {before.artifact.sha256: tmp_path / "old", "cd": tmp_path / "new"}
     for rows, why in (
-        ((replace(before, **failed), after), "the baseline does not run here any more"),
-        ((before, replace(after, **failed)), "the new file does not run here any more"),
+        ((replace(before, **failed), after), "the baseline no longer runs here"),
+        ((before, replace(after, **failed)), "the new file no longer runs here"),
     ):
         monkeypatch.setattr(remeasuring, "benchmark", lambda *_, rows=rows, **__: Results(rows))
         pair = remeasuring.remeasure(before, after, files, protocol={})

@@ -129,7 +129,7 @@ def test_what_becomes_of_a_trial_that_is_stopped_killed_or_loses_its_worker():
 
         # The cluster has another worker by then. Its data are not the client's, which is a line.
         started("elsewhere")
-        assert "not those of the client" in ended().answer["error"]
+        assert "differs from the client's" in ended().answer["error"]
 
 
 def test_trials_here_are_halted_while_something_is_measured():

@@ -123,7 +123,7 @@ ABSENT = "NVML is not to be had"
         ("cuda", "NVIDIA H200", ABSENT),
         ("gpu", "NVIDIA H200", ABSENT),
         ("gpu", "Intel(R) UHD Graphics 770 (iGPU)", None),
-        ("gpu", "AMD Radeon", "nothing reports the memory of AMD Radeon"),
+        ("gpu", "AMD Radeon", "no interface reports the memory of AMD Radeon"),
     ],
 )
 def test_memory_on_the_gpu_is_none_where_nothing_tells(
@@ -144,4 +144,4 @@ def test_a_gpu_that_nothing_meters_is_not_given_the_processors_joules(
 
     found = energy.find(context(invoke, "gpu", "AMD Radeon"))
     assert found["joules_per_inference"] is None
-    assert "nothing reports the energy of AMD Radeon" in found["reason"]
+    assert "no interface reports the energy of AMD Radeon" in found["reason"]
