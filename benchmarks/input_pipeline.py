@@ -32,11 +32,12 @@ from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles
 from edgecnn.files import write_text_atomically
 from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.system.opencv_threads import opencv_in_one_thread
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.classification.batches import MAX_CACHED_BYTES, Tensors, training_batches
 from edgecnn.training.config import config_for
-from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
+from edgecnn.training.prefetch import prefetched
 
 RESULT = Path(__file__).parent / "results" / "input_pipeline.json"
 BATCH = 64

@@ -44,7 +44,7 @@ from edgecnn.files import write_text_atomically
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.vision import Detector, load_detector
 from edgecnn.vision.pipeline import Pipeline
-from edgecnn.vision.pipeline.detecting import ready
+from edgecnn.vision.pipeline.detecting import warm_up
 from edgecnn.vision.sources import Source, parse_source
 from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.sources.readers import open_reader
@@ -125,7 +125,7 @@ def measure(
 ) -> dict[str, Any]:
     """All rounds of one model."""
     detector = load_detector(name, runtime=runtime, threads=1)
-    ready(detector)
+    warm_up(detector)
     measured = [one_round(video, detector, frames) for _ in range(rounds)]
     return {
         "file": detector.artifact.name,

@@ -33,7 +33,7 @@ from edgecnn.data import load
 from edgecnn.data.base import Dataset
 from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.sources.detection import DetectionDataset, split_of_files
-from edgecnn.data.splitting.held_out import with_splits
+from edgecnn.data.splitting.held_out import complete_splits
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
@@ -66,7 +66,7 @@ def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:
 def split_of(data: str, name: str) -> tuple[BoxedFile, ...]:
     """The photos of a split, as training divided the sets."""
     whole: Any = load(data)
-    split: Any = with_splits(whole).splits[name]
+    split: Any = complete_splits(whole).splits[name]
     files: tuple[BoxedFile, ...] = split.files
     return files
 

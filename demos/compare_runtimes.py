@@ -22,7 +22,7 @@ from edgecnn.files import refuse_input_as_output
 from edgecnn.vision import Detections, Detector, load_detector
 from edgecnn.vision.outputs.recording import Recorder
 from edgecnn.vision.overlay import StatusPanel, draw
-from edgecnn.vision.pipeline.detecting import ready
+from edgecnn.vision.pipeline.detecting import warm_up
 from edgecnn.vision.sources import parse_source
 from edgecnn.vision.sources.capture import Capture
 from edgecnn.vision.tracking import Track, enlarged_iou
@@ -63,7 +63,7 @@ def compare(arguments: argparse.Namespace) -> None:
         )
     ]
     for detector in detectors:
-        ready(detector)
+        warm_up(detector)
     durations: tuple[list[float], list[float]] = ([], [])
     agreements: list[float] = []
     recorder = Recorder(arguments.record, force=True) if arguments.record else None

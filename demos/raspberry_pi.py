@@ -18,7 +18,7 @@ from edgecnn.vision import load_detector
 from edgecnn.vision.outputs.server import LiveServer
 from edgecnn.vision.overlay import StatusPanel, draw
 from edgecnn.vision.pipeline import Pipeline
-from edgecnn.vision.pipeline.detecting import ready
+from edgecnn.vision.pipeline.detecting import warm_up
 
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 LINE_EVERY_S = 5.0
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    detector = ready(load_detector(arguments.model, runtime=arguments.runtime,
+    detector = warm_up(load_detector(arguments.model, runtime=arguments.runtime,
                                    threads=arguments.threads))  # fmt: skip
     server = LiveServer(arguments.serve)
     print(f"watch at {server.url}", flush=True)

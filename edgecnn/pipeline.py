@@ -24,7 +24,7 @@ from edgecnn.conversion.convert import convert
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.base import Dataset
-from edgecnn.data.splitting.held_out import as_trained
+from edgecnn.data.splitting.held_out import restore_training_splits
 from edgecnn.deprecation import old_names
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
@@ -112,7 +112,7 @@ def run(
     _claim(out, settings, force=force)
     dataset = load(settings.data, data_dir=settings.data_dir, seed=settings.seed, progress=progress)
     model = _trained(settings, dataset, out, progress)
-    dataset = as_trained(dataset, [model.manifest])
+    dataset = restore_training_splits(dataset, [model.manifest])
     outcomes = convert(
         model.path,
         settings.targets,

@@ -10,7 +10,10 @@ from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.data.base import Dataset
-from edgecnn.data.splitting.calibration_holdout import set_apart, without_calibration
+from edgecnn.data.splitting.calibration_holdout import (
+    exclude_calibration_samples,
+    hold_out_calibration,
+)
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact
@@ -75,10 +78,10 @@ def benchmark(
         item if isinstance(item, Artifact) else load_artifact(Path(item)) for item in artifacts
     ]
     if data is not None:
-        data = without_calibration(data, [artifact.manifest for artifact in loaded])
+        data = exclude_calibration_samples(data, [artifact.manifest for artifact in loaded])
         earlier = previous.data if previous is not None else {}
         if earlier.get("set_apart") and earlier.get("sha256") == data.sha256:
-            data = set_apart(data)  # as the rows there were scored
+            data = hold_out_calibration(data)  # as the rows there were scored
     configurations = plan(
         loaded,
         runtimes,

@@ -33,7 +33,7 @@ from edgecnn.benchmarking.executor.job import WorkerJob, cause_of
 from edgecnn.benchmarking.executor.process import WorkerOutcome
 from edgecnn.benchmarking.inputs.feeding import PreparedInputs, PreparedSplit, RuntimeSignature
 from edgecnn.benchmarking.inputs.foreign_signature import signature_of
-from edgecnn.benchmarking.inputs.retry import run_worker_safely
+from edgecnn.benchmarking.inputs.retry import run_worker_with_fallback_inputs
 from edgecnn.benchmarking.loop.worker_outputs import why_left_out
 from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.machine import gpus
@@ -234,7 +234,7 @@ class Ledger:
             row.configuration, protocol=single_run_protocol(self._protocol), samples=samples
         )
         job = replace(job, load=Load(), outputs=str(outputs))
-        outcome, row.numbers = run_worker_safely(job, row.python)
+        outcome, row.numbers = run_worker_with_fallback_inputs(job, row.python)
         return outputs if outcome.outputs_written else None
 
     def _missing(self, row: _LedgerRow) -> int:
@@ -259,7 +259,7 @@ class Ledger:
             outcome = WorkerOutcome("failed", error=samples.message, hint=samples.hint, cause=cause)
         else:
             job = self._job_of(row, samples, missing, finished=finished)
-            outcome, row.numbers = run_worker_safely(job, row.python)
+            outcome, row.numbers = run_worker_with_fallback_inputs(job, row.python)
             if outcome.run is not None:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)

@@ -32,7 +32,7 @@ def load_data(
     `edgecnn.data.load`.
     """
     from edgecnn.data import DataWarning, load
-    from edgecnn.data.splitting.held_out import as_trained
+    from edgecnn.data.splitting.held_out import restore_training_splits
     from edgecnn.data.splitting.training_overlap import split_seed
     from edgecnn.embedded_manifest import load_artifact
     from edgecnn.errors import InputError
@@ -54,7 +54,7 @@ def load_data(
             exif=data.reading.exif,
             progress=bar,
         )
-    dataset = as_trained(dataset, trained)
+    dataset = restore_training_splits(dataset, trained)
     if not quiet:
         say(f"data {dataset.name}: {dataset.summary()}")
     return dataset

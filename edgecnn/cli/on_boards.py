@@ -162,12 +162,14 @@ def _pack_data(data: options.DataOptions, models: Sequence[Path]) -> tuple[str, 
     from edgecnn.boards.transfer import upload_of
     from edgecnn.cli.datasets import load_data
     from edgecnn.data.sources import sent
-    from edgecnn.data.splitting.calibration_holdout import without_calibration
+    from edgecnn.data.splitting.calibration_holdout import exclude_calibration_samples
     from edgecnn.embedded_manifest import load_artifact
     from edgecnn.system.places import cache_home
 
     dataset = load_data(data, models=models)
-    dataset = without_calibration(dataset, [load_artifact(path).manifest for path in models])
+    dataset = exclude_calibration_samples(
+        dataset, [load_artifact(path).manifest for path in models]
+    )
     folder = cache_home() / "sent"
     path = folder / f"{dataset.sha256[:32]}.zip"
     with progress_bar() as progress:

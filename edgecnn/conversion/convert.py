@@ -33,14 +33,14 @@ from edgecnn.conversion.sources import OpenOptions
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.conversion.sources.kinds import located
 from edgecnn.conversion.targets import Target, parse_targets
-from edgecnn.data.splitting.calibration_holdout import set_apart
+from edgecnn.data.splitting.calibration_holdout import hold_out_calibration
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.system import scratch
-from edgecnn.system.claims import exclusive
+from edgecnn.system.claims import lock_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -104,7 +104,7 @@ def convert(
         )
     report = progress or silent
     outcomes = []
-    with opened(
+    with open_converter(
         model,
         wanted,
         calibration=calibration,
@@ -129,7 +129,7 @@ def convert(
 
 
 @contextmanager
-def opened(
+def open_converter(
     model: keras.Model | Path | str,
     wanted: Iterable[Target] = (),
     *,
@@ -169,7 +169,7 @@ def opened(
         )
     calibrates = not wanted or any(target.needs_calibration for target in wanted)
     if calibration is not None and calibrates:
-        calibration = set_apart(calibration)
+        calibration = hold_out_calibration(calibration)
     parent, fed = complete_manifest(parent, source, calibration, preprocessing)
     job = ConversionJob(
         source,
@@ -188,7 +188,7 @@ def opened(
         ),
     )
     refuse_to_overwrite(model, map(job.path, wanted))
-    with exclusive(*map(job.path, wanted)), scratch.folder() as folder:
+    with lock_outputs(*map(job.path, wanted)), scratch.folder() as folder:
         files = FloatFiles(source, folder, job.calibration)
         converter = Converter(job, files, source=source, parent=parent, fed=fed, force=force)
         for target in wanted:

@@ -35,7 +35,7 @@ from edgecnn.conversion.verification.sensitivity import costliest
 from edgecnn.conversion.verification.verify import load_session, parent_objection, verify
 from edgecnn.data.splitting.training_overlap import without_sample_digests
 from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
-from edgecnn.evaluation.parity_findings import WORST_DB, lost, one_class, too_far
+from edgecnn.evaluation.parity_findings import WORST_DB, constant_class, lost_parts, low_snr
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
@@ -288,7 +288,7 @@ class ConversionJob:
         recipe = target.spec
         if target.format not in _OF_TAILS or recipe.weights in ("float32", "float16"):
             return ""
-        if self._source.carries(target) or not (lost(compared) or too_far(compared)):
+        if self._source.carries(target) or not (lost_parts(compared) or low_snr(compared)):
             return ""
         return costliest(files.float_file(target.format), path, self._verification)
 
@@ -305,12 +305,12 @@ class ConversionJob:
         concerns = objections(compared, synthetic=synthetic)
         if self._source.is_dequantized and not self._source.carries(target):
             off = step_error_note(self._reference_outputs(), outputs, self._source.output_steps)
-            if off and too_far(compared, WORST_DB) is None:  # as far as the parent rounds
-                concerns = tuple(each for each in concerns if each != too_far(compared))
+            if off and low_snr(compared, WORST_DB) is None:  # as far as the parent rounds
+                concerns = tuple(each for each in concerns if each != low_snr(compared))
             concerns = (*([off] if off else ()), *concerns)
         if self._parent_note is None:
             return concerns
-        return (self._parent_note, *(each for each in concerns if each != one_class(compared)))
+        return (self._parent_note, *(each for each in concerns if each != constant_class(compared)))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.conversion.inference.preprocessing import chosen_for
+from edgecnn.conversion.inference.preprocessing import choose_source_preprocessing
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.data.base import UNLABELED
@@ -110,7 +110,7 @@ def complete_manifest(
 
     Raises InputError where there are data and nobody knows how to feed them.
     """
-    choice = chosen_for(source, parent, dataset, preprocessing)
+    choice = choose_source_preprocessing(source, parent, dataset, preprocessing)
     if choice.preprocessing is not None and choice.preprocessing != parent.preprocessing:
         parent = replace(parent, preprocessing=choice.preprocessing, feeding=choice.fed)
     if dataset is None:

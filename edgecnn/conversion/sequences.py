@@ -56,7 +56,7 @@ from edgecnn.sequences.graphs import SCORES, SequenceGraphs, parts_of, step_outp
 from edgecnn.sequences.keras_steps import KerasSteps
 from edgecnn.sequences.search import Decoding, greedy
 from edgecnn.system import scratch
-from edgecnn.system.claims import exclusive
+from edgecnn.system.claims import lock_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -112,7 +112,7 @@ def convert_sequence(
     job = _SequenceConversion(source, calibration, out, samples=samples, seed=seed)
     plans = [(target, job.plan(target)) for target in targets]
     outcomes = []
-    with exclusive(*map(job.path, targets)), scratch.folder() as folder:
+    with lock_outputs(*map(job.path, targets)), scratch.folder() as folder:
         kept = {
             target: reusable(job.path(target), plan, force=force)
             for target, plan in plans

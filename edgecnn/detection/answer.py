@@ -14,13 +14,20 @@ from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePlacement
 
-__all__ = ["DEFAULT_MIN_SCORE", "OURS", "boxes_in", "clip_boxes", "in_image", "placed"]
+__all__ = [
+    "DEFAULT_MIN_SCORE",
+    "OURS",
+    "clip_boxes",
+    "decode_ordered",
+    "decode_outputs",
+    "in_image",
+]
 
 OURS = Postprocessing("heat_map")
 """What a detector has whose manifest names no head."""
 
 
-def boxes_in(
+def decode_outputs(
     outputs: Sequence[npt.NDArray[Any]],
     tensor_shape: Sequence[int],
     place: ImagePlacement,
@@ -42,10 +49,10 @@ def boxes_in(
     if any(len(part) != 1 for part in ordered):
         raise InputError(f"expected the outputs of one image, received: {max(map(len, ordered))}")
     parts = [part[0] for part in ordered]
-    return placed(parts, tensor_shape, place, image_shape, min_score=min_score, head=head)
+    return decode_ordered(parts, tensor_shape, place, image_shape, min_score=min_score, head=head)
 
 
-def placed(
+def decode_ordered(
     parts: Sequence[npt.NDArray[Any]],
     tensor_shape: Sequence[int],
     place: ImagePlacement,
@@ -54,7 +61,7 @@ def placed(
     min_score: float,
     head: Head,
 ) -> Detections:
-    """As `boxes_in`, of outputs that `head` has ordered, without the batch."""
+    """As `decode_outputs`, of outputs that `head` has ordered, without the batch."""
     height, width = tensor_shape[0], tensor_shape[1]
     return in_image(head.boxes(parts, height, width, min_score), place, image_shape)
 

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.answer import OURS, placed
+from edgecnn.detection.answer import OURS, decode_ordered
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import Head, open_head
 from edgecnn.detection.heads.base import missing_names_reason
@@ -170,7 +170,7 @@ class BoxScorer:
 
     def _placed(self, outputs: Outputs, ground_truth: Annotated, head: Head) -> Detections:
         """Boxes in one image, of ordered outputs without the batch."""
-        return placed(
+        return decode_ordered(
             outputs,
             self._preprocessing.shape,
             self._preprocessing.place(ground_truth.height, ground_truth.width),

@@ -34,7 +34,7 @@ def inconclusive_reason(parity: Parity) -> str | None:
     return None
 
 
-def does_not_follow(parity: Parity) -> str | None:
+def unrelated_outputs(parity: Parity) -> str | None:
     """That the error is as large as what distinguishes one sample from another."""
     follows = parity.follows_db
     if parity.variation is None or follows is None or follows >= LOST_DB:
@@ -45,12 +45,12 @@ def does_not_follow(parity: Parity) -> str | None:
     )
 
 
-def lost(parity: Parity) -> tuple[str, ...]:
+def lost_parts(parity: Parity) -> tuple[str, ...]:
     """The parts of which nothing is left, each in a sentence."""
     return tuple(_lost(part) for part in parity.parts if part.lost)
 
 
-def too_far(parity: Parity, limit: float = PASS_DB) -> str | None:
+def low_snr(parity: Parity, limit: float = PASS_DB) -> str | None:
     """That an output is further off than `limit` allows, None where all are near."""
     worst = min(
         (part for part in parity.parts if part.snr_db is not None),
@@ -66,7 +66,7 @@ def too_far(parity: Parity, limit: float = PASS_DB) -> str | None:
     return f"SNR {snr:.1f} dB{name} is below {limit:g} dB: the outputs are not the parent's"
 
 
-def one_class(parity: Parity) -> str | None:
+def constant_class(parity: Parity) -> str | None:
     """Why agreement on the best class is not meaningful, or that the file's class is constant."""
     if parity.parent_classes == 1 and parity.n > 1:
         return (
@@ -77,7 +77,7 @@ def one_class(parity: Parity) -> str | None:
     return None
 
 
-def other_answers(parity: Parity) -> str | None:
+def differing_answers(parity: Parity) -> str | None:
     """That most of a sequence model's answers are not the parent's."""
     if parity.same_ids is None or parity.same_ids >= LEAST_SAME:
         return None
@@ -87,17 +87,17 @@ def other_answers(parity: Parity) -> str | None:
     )
 
 
-def concerns(parity: Parity) -> tuple[str, ...]:
+def findings(parity: Parity) -> tuple[str, ...]:
     """All that speaks against the file, or against what was compared."""
     if parity.same_ids is not None:
-        others = other_answers(parity)
+        others = differing_answers(parity)
         return (others,) if others else ()
     nothing = inconclusive_reason(parity)
     if nothing is not None:
         return (nothing,)
-    gone = lost(parity)
-    reasons = gone or (too_far(parity) or does_not_follow(parity),)
-    return tuple(sentence for sentence in (*reasons, one_class(parity)) if sentence)
+    gone = lost_parts(parity)
+    reasons = gone or (low_snr(parity) or unrelated_outputs(parity),)
+    return tuple(sentence for sentence in (*reasons, constant_class(parity)) if sentence)
 
 
 def summary(parity: Parity) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, calibrating_samples
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.splitting.calibration_holdout import set_apart, subset
+from edgecnn.data.splitting.calibration_holdout import hold_out_calibration, subset
 from edgecnn.data.splitting.training_overlap import (
     Digests,
     digests_of,
@@ -73,7 +73,7 @@ def divide(
     Raises InputError where a part would be left with hardly any samples, and where training saw all
     samples of a split or some that are not known one by one.
     """
-    whole = set_apart(dataset)
+    whole = hold_out_calibration(dataset)
     test = whole["test"]
     fresh, left = _unseen(trained, whole, "test")
     validation = whole.splits.get("validation")

@@ -89,10 +89,10 @@ def _claimed(
                 timed=close,
                 sentences=(
                     outcome_text.shipped(choice, claim, goal, outcome_text.MEASURED),
-                    *outcome_text.sure(close[0], close[1:], goal),
+                    *outcome_text.confidence_sentences(close[0], close[1:], goal),
                     *outcome_text.smaller(close[0], close[1:]),
                     *refused[:REFUSED_NAMED],
-                    *outcome_text.tried_before(len(refused)),
+                    *outcome_text.multiple_comparison_note(len(refused)),
                 ),
             )
         refused.append(outcome_text.refused(choice, claim, goal, outcome_text.MEASURED))

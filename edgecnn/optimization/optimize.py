@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgecnn.benchmarking.measurement_cache import MeasurementCache
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.benchmarking.resuming import preprocessing_record
-from edgecnn.conversion.convert import opened
+from edgecnn.conversion.convert import open_converter
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.sources.kinds import located
 from edgecnn.data.base import Dataset, Split, refuse_prepared_data
@@ -48,7 +48,7 @@ from edgecnn.results import RuntimeOptions
 from edgecnn.results.accuracy_drop import too_few
 from edgecnn.results.chance_level import uninformative_reason
 from edgecnn.system import scratch
-from edgecnn.system.claims import exclusive
+from edgecnn.system.claims import lock_outputs
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def optimize(
         "about": None if about in (None, ModelOptions()) else str(about),
     }
     record = {**settings_record(model, known, data, settings), **source_options}
-    with exclusive(out):
+    with lock_outputs(out):
         check_folder(out, record, force=force)
         with (
-            opened(
+            open_converter(
                 model,
                 calibration=parts.search,
                 out=out / "artifacts",
@@ -299,12 +299,12 @@ class _OptimizationRun:
             claim=claim,
             sentences=(
                 outcome_text.shipped(choice, claim, goal),
-                *outcome_text.sure(choice, others, goal, faster=place > 0),
+                *outcome_text.confidence_sentences(choice, others, goal, faster=place > 0),
                 *outcome_text.smaller(choice, others),
                 *refused,
                 *outcome_text.undecided(choice, state.tried, claim.n, goal),
             ),
-            changes=tuple(outcome_text.changes(choice, state.tried, goal, claim.n)),
+            changes=tuple(outcome_text.relaxed_limits(choice, state.tried, goal, claim.n)),
         )
 
     def _unproven(
@@ -325,8 +325,8 @@ class _OptimizationRun:
             claim=claim,
             nearest=choice.tried,
             sentences=(f"no file provably meets the goal: {goal.words}", *refused),
-            ways_out=tuple(outcome_text.ways_out(state.tried, goal)),
-            changes=tuple(outcome_text.changes(choice, state.tried, goal, claim.n)),
+            ways_out=tuple(outcome_text.alternatives(state.tried, goal)),
+            changes=tuple(outcome_text.relaxed_limits(choice, state.tried, goal, claim.n)),
         )
 
     def _unmeasured(self, base: OptimizationOutcome, state: SearchState) -> OptimizationOutcome:
@@ -341,8 +341,8 @@ class _OptimizationRun:
         return replace(
             base,
             nearest=outcome_text.nearest(state.tried, goal),
-            sentences=(begin, *outcome_text.fell_short(base.timed, goal)),
-            ways_out=tuple(outcome_text.ways_out(state.tried, goal)),
+            sentences=(begin, *outcome_text.missed_limits(base.timed, goal)),
+            ways_out=tuple(outcome_text.alternatives(state.tried, goal)),
         )
 
     def _none(
@@ -351,7 +351,7 @@ class _OptimizationRun:
         goal = self._settings.goal
         near = outcome_text.nearest(state.tried, goal)
         sentences = [f"no file meets the goal: {goal.words}"]
-        sentences += outcome_text.in_the_way(near, goal, state.costs)
+        sentences += outcome_text.blocking_reasons(near, goal, state.costs)
         claimed = len(self._parts.claim["test"])
         if claimed < goal.fewest_samples:
             sentences.append(too_few(claimed, goal.max_drop, goal.fewest_samples))
@@ -361,8 +361,8 @@ class _OptimizationRun:
             base or self._base(state),
             nearest=near,
             sentences=tuple(sentences),
-            ways_out=tuple(outcome_text.ways_out(state.tried, goal)),
-            changes=tuple(outcome_text.changes(None, state.tried, goal, claimed)),
+            ways_out=tuple(outcome_text.alternatives(state.tried, goal)),
+            changes=tuple(outcome_text.relaxed_limits(None, state.tried, goal, claimed)),
         )
 
     def _base(self, state: SearchState) -> OptimizationOutcome:

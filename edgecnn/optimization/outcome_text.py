@@ -115,7 +115,7 @@ def unjudged(steps: Sequence[TimedCandidate], broken: TimedCandidate) -> Iterato
         yield f"not judged: {names}{rest}; {broken.name} was expected to be safer"
 
 
-def tried_before(count: int) -> Iterator[str]:
+def multiple_comparison_note(count: int) -> Iterator[str]:
     """What the confidence of a bound does not cover."""
     if count:
         yield (
@@ -124,7 +124,7 @@ def tried_before(count: int) -> Iterator[str]:
         )
 
 
-def sure(
+def confidence_sentences(
     choice: TimedCandidate, others: Sequence[TimedCandidate], goal: Goal, *, faster: bool = False
 ) -> Iterator[str]:
     """How sure the choice is of being the fastest, where it was chosen for that. `faster` says
@@ -161,7 +161,7 @@ def smaller(choice: TimedCandidate, others: Sequence[TimedCandidate]) -> Iterato
         yield f"about as fast and smaller: {least.name}, {size}, {draws}"
 
 
-def changes(
+def relaxed_limits(
     choice: TimedCandidate | None, tried: Sequence[SearchCandidate], goal: Goal, claimed: int
 ) -> Iterator[str]:
     """What a looser limit would bring: for each limit the fastest that breaks it alone. A budget is
@@ -227,7 +227,7 @@ def nearest(tried: Sequence[SearchCandidate], goal: Goal) -> SearchCandidate | N
     return min(usable, key=lambda each: max(_excess(each, goal).values()), default=None)
 
 
-def fell_short(timed: Sequence[TimedCandidate], goal: Goal) -> Iterator[str]:
+def missed_limits(timed: Sequence[TimedCandidate], goal: Goal) -> Iterator[str]:
     """Why none of the fully measured rows can be chosen."""
     for each in timed[:UNJUDGED_NAMED]:
         row = each.measurement
@@ -242,7 +242,7 @@ def fell_short(timed: Sequence[TimedCandidate], goal: Goal) -> Iterator[str]:
         yield f"and {len(timed) - UNJUDGED_NAMED} more"
 
 
-def in_the_way(
+def blocking_reasons(
     near: SearchCandidate | None, goal: Goal, costs: Mapping[str, Sequence[LayerCost]]
 ) -> Iterator[str]:
     """Why no file meets the goal, and the layers that cost most."""
@@ -274,7 +274,7 @@ _KEPT: Mapping[str, str] = {
 }
 
 
-def ways_out(tried: Sequence[SearchCandidate], goal: Goal) -> Iterator[str]:
+def alternatives(tried: Sequence[SearchCandidate], goal: Goal) -> Iterator[str]:
     """What each other recipe and runtime brings, as measured; then what was not tried."""
     best: dict[str, SearchCandidate] = {}
     for each in tried:

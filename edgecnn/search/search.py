@@ -32,7 +32,7 @@ from edgecnn.search.study import Study
 from edgecnn.search.trial import without_test
 from edgecnn.search.trials import TrialMeasurement
 from edgecnn.search.worker_pool import TrialEvent, WorkerPool, open_worker_pool
-from edgecnn.system.claims import exclusive
+from edgecnn.system.claims import lock_outputs
 
 TICK_SECS = 1.0
 
@@ -64,7 +64,7 @@ def search(
     if settings.on:
         check_board(settings.on)
     record = settings.record(space, dataset.sha256)
-    with exclusive(out):
+    with lock_outputs(out):
         study = Study(
             claim_folder(out, record, force=force),
             space,

@@ -23,7 +23,7 @@ _guard = threading.Lock()
 
 
 @contextmanager
-def exclusive(*paths: Path) -> Iterator[None]:
+def lock_outputs(*paths: Path) -> Iterator[None]:
     """Hold these outputs (files or folders, there or not yet) until the block ends.
 
     The same process may hold an output several times. Raises InputError when another process

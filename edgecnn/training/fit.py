@@ -15,7 +15,7 @@ import numpy as np
 
 from edgecnn.data.base import Dataset, refuse_prepared_data
 from edgecnn.data.sources.detection import DetectionDataset
-from edgecnn.data.splitting.held_out import without_evaluated
+from edgecnn.data.splitting.held_out import exclude_evaluation_images
 from edgecnn.data.splitting.training_overlap import KEY, training_record
 from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
@@ -124,7 +124,7 @@ def train(
             hint="--weights FILE.keras, or leave out --hard",
         )
     if isinstance(cutouts, DetectionDataset) and isinstance(dataset, DetectionDataset):
-        cutouts = without_evaluated(cutouts, dataset)
+        cutouts = exclude_evaluation_images(cutouts, dataset)
     task = open_task(model_name, dataset, input_size, cutouts)
     check_config(task, model_name, config, changes)
     if start is not None:

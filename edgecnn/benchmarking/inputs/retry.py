@@ -18,7 +18,9 @@ from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
 from edgecnn.runtimes.declared import missing_sizes
 
 
-def run_worker_safely(job: WorkerJob, python: Path | None) -> tuple[WorkerOutcome, str]:
+def run_worker_with_fallback_inputs(
+    job: WorkerJob, python: Path | None
+) -> tuple[WorkerOutcome, str]:
     """(what became of the job, which of NUMBERS it was then fed with, "" for what was drawn).
 
     Where no number helps, what became of it with the drawn ones; where sizes that the model

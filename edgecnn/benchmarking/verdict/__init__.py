@@ -48,7 +48,7 @@ def judge(
 
 def _invalid(measurement: Measurement, health: OutputHealth | None) -> Iterator[str]:
     """Why the row does not measure what its name says."""
-    yield from execution.misnamed(measurement)
+    yield from execution.execution_mismatches(measurement)
     yield from synchrony.asynchronous(measurement)
     if health:
         yield from outputs.unhealthy(measurement, health)
@@ -63,7 +63,7 @@ def _noisy(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
     yield from latency_bound.seldom_overrun(measurement, protocol)
     yield from quota.stopped_by_quota(measurement.runs, often=False)
     yield from precision.uncertain(measurement, protocol)
-    yield from machine.disturbed(
+    yield from machine.disturbance_reasons(
         measurement.runs, measurement.options.threads, sessions_needed(measurement.load)
     )
 
@@ -72,8 +72,8 @@ def _notable(measurement: Measurement) -> Iterator[str]:
     """What does not spoil the number but must be reported with it."""
     yield from accuracy.unmeasured(measurement)
     yield from machine.shared_core(measurement)
-    yield from execution.assumed(measurement)
-    yield from execution.overflowing(measurement)
+    yield from execution.assumptions(measurement)
+    yield from execution.overflow_reasons(measurement)
     yield from execution.partly_accelerated(measurement)
     yield from accuracy.proving_little(measurement)
     yield from memory.leaking(measurement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.data.splitting.training_overlap import TrainingOverlap
-from edgecnn.evaluation.parity_findings import concerns, inconclusive_reason, lost
+from edgecnn.evaluation.parity_findings import findings, inconclusive_reason, lost_parts
 from edgecnn.feeding.choice import HINT
 from edgecnn.results import Measurement
 from edgecnn.results.chance_level import uninformative_reason
@@ -61,7 +61,7 @@ def proving_little(measurement: Measurement) -> Iterator[str]:
             "separate outputs"
         )
     if parity is not None:
-        yield from concerns(parity) if accuracy is None else lost(parity)
+        yield from findings(parity) if accuracy is None else lost_parts(parity)
         nothing = inconclusive_reason(parity)
         if accuracy is not None and nothing:
             yield nothing

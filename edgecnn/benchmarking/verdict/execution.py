@@ -12,7 +12,7 @@ REDUCED = ("bfloat16", "float16")
 CPU_PROVIDER = "CPUExecutionProvider"
 
 
-def misnamed(measurement: Measurement) -> Iterator[str]:
+def execution_mismatches(measurement: Measurement) -> Iterator[str]:
     """The row ran on something else than its name says."""
     effective, options = measurement.effective, measurement.options
     if effective is None:
@@ -54,13 +54,13 @@ def _elsewhere(effective: Effective) -> str:
     return "on the CPU" if name == CPU_PROVIDER else f"in {name}"
 
 
-def assumed(measurement: Measurement) -> Iterator[str]:
+def assumptions(measurement: Measurement) -> Iterator[str]:
     """What could not be known before the measurement and was assumed."""
     if measurement.effective is not None:
         yield from measurement.effective.details.get("assumed", ())
 
 
-def overflowing(measurement: Measurement) -> Iterator[str]:
+def overflow_reasons(measurement: Measurement) -> Iterator[str]:
     """Sums of int8 products in fewer bits than they need."""
     if measurement.effective is not None and measurement.effective.details.get("int8_sums"):
         yield (

@@ -17,7 +17,7 @@ NOTABLE_SHARE = 0.05
 """Share of the time with a neighbor that is mentioned."""
 
 
-def disturbed(runs: tuple[Run, ...], threads: int, sessions: int = 1) -> Iterator[str]:
+def disturbance_reasons(runs: tuple[Run, ...], threads: int, sessions: int = 1) -> Iterator[str]:
     """Interference by other processes, or oversubscription by the row's own threads."""
     steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
     if max(steals) > STEAL_FRACTION:

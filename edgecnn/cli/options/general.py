@@ -47,10 +47,10 @@ def force() -> Callable[[Command], Command]:
 
 def claim(*outputs: Path | None) -> None:
     """Hold the outputs of this command until it ends; refuse one that another process writes."""
-    from edgecnn.system.claims import exclusive
+    from edgecnn.system.claims import lock_outputs
 
     paths = [path for path in outputs if path is not None]
-    click.get_current_context().with_resource(exclusive(*paths))
+    click.get_current_context().with_resource(lock_outputs(*paths))
 
 
 def claim_new_file(path: Path | None, *, force: bool, inputs: Iterable[Path] = ()) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
 
 
-def chosen_for(
+def choose_source_preprocessing(
     source: SourceModel,
     manifest: Manifest,
     dataset: Dataset | None,

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from edgecnn.evaluation.parity_findings import (
     PASS_DB,
     WORST_DB,
-    concerns,
+    constant_class,
+    differing_answers,
+    findings,
     inconclusive_reason,
-    lost,
-    one_class,
-    other_answers,
-    too_far,
+    lost_parts,
+    low_snr,
 )
 from edgecnn.results import Accuracy, Parity
 from edgecnn.results.accuracy_drop import TOLERANCE, AccuracyDrop, change, describe, drop_between
@@ -87,15 +87,15 @@ def accuracy_gate(
     drop = drop_between(before, after)
     answer = gate(before.value, after.value, max_drop, drop=drop)
     if not answer.passed:
-        return replace(answer, notes=lost(parity))
+        return replace(answer, notes=lost_parts(parity))
     if after.answered == 1 and before.answered != 1:
         return AccuracyGate(
             False, f"{answer.reason}, but the file answers one class for all {after.n} samples"
         )
-    worst = too_far(parity, WORST_DB) or other_answers(parity)
+    worst = low_snr(parity, WORST_DB) or differing_answers(parity)
     if worst is not None:
         return AccuracyGate(False, f"{answer.reason}, but {worst}")
-    notes = (*lost(parity), too_far(parity, PASS_DB))
+    notes = (*lost_parts(parity), low_snr(parity, PASS_DB))
     return AccuracyGate(True, answer.reason, tuple(note for note in notes if note))
 
 
@@ -104,7 +104,7 @@ def objections(parity: Parity, *, synthetic: bool) -> tuple[str, ...]:
 
     Noise may well be of one class for a good parent: only data show that it knows no other.
     """
-    single_class = one_class(parity)
+    single_class = constant_class(parity)
     return tuple(
-        concern for concern in concerns(parity) if not (synthetic and concern == single_class)
+        concern for concern in findings(parity) if not (synthetic and concern == single_class)
     )

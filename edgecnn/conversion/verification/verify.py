@@ -17,14 +17,14 @@ import numpy.typing as npt
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verification_samples
 from edgecnn.conversion.detector_manifest import complete_detector_manifest
 from edgecnn.conversion.inference.alignment import aligned
-from edgecnn.conversion.inference.preprocessing import chosen_for
+from edgecnn.conversion.inference.preprocessing import choose_source_preprocessing
 from edgecnn.conversion.inference.run import batch_of_file, predict
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import Sample, SourceModel
 from edgecnn.conversion.verification.gate import DEFAULT_MAX_DROP, AccuracyGate, accuracy_gate
 from edgecnn.conversion.verification.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.verification.sequences import FEW_ANSWERS, compare_sequences
-from edgecnn.data.splitting.calibration_holdout import without_calibration
+from edgecnn.data.splitting.calibration_holdout import exclude_calibration_samples
 from edgecnn.data.splitting.training_overlap import training_overlap
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
@@ -178,11 +178,11 @@ def verify_artifact(
             hint="pass the file it was made from, or convert again",
         )
     if dataset is not None:
-        dataset = without_calibration(dataset, [artifact.manifest])
+        dataset = exclude_calibration_samples(dataset, [artifact.manifest])
     manifest = complete_detector_manifest(
         artifact.manifest, source, parent, dataset=dataset, preprocessing=preprocessing, about=about
     )
-    choice = chosen_for(source, manifest, dataset, preprocessing)
+    choice = choose_source_preprocessing(source, manifest, dataset, preprocessing)
     samples = verification_samples(
         dataset,
         require_preprocessing(choice, source.name) if dataset else choice.preprocessing,
@@ -234,7 +234,7 @@ def _verify_sequences(
     _check_parent(artifact, parent, sha256)
     session, parent_session = load_session(artifact.path), load_session(parent)
     if dataset is not None:
-        dataset = without_calibration(dataset, [artifact.manifest])
+        dataset = exclude_calibration_samples(dataset, [artifact.manifest])
     shape = tuple(int(size or 0) for size in session.inputs[0].shape[1:])
     fed, prepare = None, artifact.manifest.preprocessing
     if dataset is not None:

@@ -26,7 +26,7 @@ _SEED = 20_260_102
 """Of the choice, which is the same whoever makes it."""
 
 
-def set_apart(dataset: Dataset) -> Dataset:
+def hold_out_calibration(dataset: Dataset) -> Dataset:
     """The set with a part of its only split as "train" and the rest as "test"; as it is when it
     has several splits, or fewer than two samples, or is what was left when a part was set apart.
     """
@@ -57,17 +57,19 @@ def _filled(dataset: Dataset) -> dict[str, Split]:
 
 
 def _count(dataset: Dataset) -> int:
-    """How many samples `set_apart` takes; 0 of a set that has several splits."""
+    """How many samples `hold_out_calibration` takes; 0 of a set that has several splits."""
     filled = list(_filled(dataset).values())
     return min(len(filled[0]) // 2, MOST) if len(filled) == 1 else 0
 
 
-def without_calibration(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
-    """The set as `set_apart` divides it when a part of it calibrated one of these models."""
+def exclude_calibration_samples(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
+    """The set as `hold_out_calibration` divides it when a part of it calibrated one of these
+    models.
+    """
     for manifest in manifests:
         record = manifest.conversion.get("calibration")
         if isinstance(record, dict) and record.get(KEY) and _is_of(record, dataset):
-            return set_apart(dataset)
+            return hold_out_calibration(dataset)
     return dataset
 
 

@@ -28,14 +28,14 @@ OFFSETS = (2, 3, 4, 0, 1)
 LARGEST_BLOCK = 40
 
 
-def with_splits(dataset: DetectionDataset) -> DetectionDataset:
+def complete_splits(dataset: DetectionDataset) -> DetectionDataset:
     """With splits "train", "validation" and "test": what is missing is held out of the rest.
 
     Without a test, validation is both, and the notes say so. Of several sets that are one, each
     is divided for itself. Raises InputError for a set that has other splits and none to train on.
     """
     if dataset.parts:
-        return joined([with_splits(part) for part in dataset.parts])
+        return joined([complete_splits(part) for part in dataset.parts])
     splits: dict[str, Split] = dict(dataset.splits)
     notes = list(dataset.notes)
     if "train" not in splits:
@@ -61,7 +61,7 @@ def with_splits(dataset: DetectionDataset) -> DetectionDataset:
     return replace(dataset, splits={name: splits[name] for name in order}, notes=tuple(notes))
 
 
-def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
+def restore_training_splits(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
     """A set without a test, or in one piece, that one of these models was trained on, divided as
     it was then: what was held out is its test. So are the parts of several sets. Any other set
     is as it was.
@@ -74,17 +74,19 @@ def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
         samples = manifest.data.get("samples")
         if manifest.data.get("sha256") != dataset.sha256 or not isinstance(samples, dict):
             continue
-        divided = with_splits(dataset)
+        divided = complete_splits(dataset)
         if samples == {name: len(split) for name, split in divided.splits.items()}:
             return divided
     return dataset
 
 
-def without_evaluated(more: DetectionDataset, dataset: DetectionDataset) -> DetectionDataset:
+def exclude_evaluation_images(
+    more: DetectionDataset, dataset: DetectionDataset
+) -> DetectionDataset:
     """`more` without the images that `dataset` is validated and tested on: training on them would
     flatter its figures. Warns of them, and raises InputError where nothing is left.
     """
-    divided = with_splits(dataset).splits
+    divided = complete_splits(dataset).splits
     evaluated = [digests_of(divided[name]) for name in ("validation", "test")]
     held = np.unique(np.concatenate(evaluated))
     splits: dict[str, Split] = {}

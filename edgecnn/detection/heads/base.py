@@ -149,7 +149,7 @@ class Head(ABC):
         Raises InputError for too few columns, and for another number of classes than are named.
         """
         if boxes.shape[2] <= 5:
-            raise refuse(self.name, expected, outputs)
+            raise unexpected_outputs(self.name, expected, outputs)
         self.check_classes(boxes.shape[2] - 5)
         return boxes
 
@@ -179,7 +179,7 @@ def missing_names_reason(settings: Postprocessing, classes: int | None) -> str:
     return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
 
 
-def refuse(head: str, expected: str, outputs: Sequence[Array]) -> InputError:
+def unexpected_outputs(head: str, expected: str, outputs: Sequence[Array]) -> InputError:
     """The error for outputs that a head does not have."""
     shapes = ", ".join(str(tuple(output.shape)) for output in outputs) or "none"
     return InputError(
@@ -194,11 +194,11 @@ def one_output(
     """The only output that fits. Raises InputError where none does, or several."""
     matches = [output for output in outputs if fits(output)]
     if len(matches) != 1:
-        raise refuse(head, expected, outputs)
+        raise unexpected_outputs(head, expected, outputs)
     return matches[0]
 
 
-def as_shares(scores: Array, *, logits: bool = False) -> Array:
+def to_probabilities(scores: Array, *, logits: bool = False) -> Array:
     """Scores in 0…1, by a sigmoid where they are known to be logits, or seen to be (see
     `LOGITS_BELOW`).
     """
@@ -216,7 +216,7 @@ def sigmoid(values: Array) -> Floats:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(values, np.float64))))
 
 
-def pick(
+def select_candidates(
     scores: Array, min_score: float, *, every_class: bool
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """(cells, classes) whose score in `scores` (cells, classes) reaches `min_score`, best first,

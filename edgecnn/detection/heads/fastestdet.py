@@ -21,7 +21,7 @@ from edgecnn.detection.heads.base import (
     from_centers,
     grid,
     one_output,
-    pick,
+    select_candidates,
     sigmoid,
 )
 from edgecnn.postprocessing import Postprocessing
@@ -92,7 +92,7 @@ class FastestDet(Head):
         values = values.reshape(rows * columns, -1)
         shares = np.clip(values[:, [0, *range(5, values.shape[1])]], 0, 1)
         joint = shares[:, :1] ** OBJECT_POWER * shares[:, 1:] ** CLASS_POWER
-        cells, classes = pick(joint, min_score, every_class=self.every_class)
+        cells, classes = select_candidates(joint, min_score, every_class=self.every_class)
         corners, _ = grid(rows, columns, (1,))
         step = np.asarray([width / columns, height / rows])
         chosen = values[cells]

@@ -19,12 +19,12 @@ from edgecnn.detection.heads.base import (
     DetectorSignature,
     Floats,
     Head,
-    as_shares,
     detections,
     grid,
     last_axis,
     one_output,
-    pick,
+    select_candidates,
+    to_probabilities,
 )
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -104,8 +104,8 @@ class NanoDet(Head):
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
         rows = outputs[0]
-        scores = as_shares(rows[:, :-SIDES])
-        cells, classes = pick(scores, min_score, every_class=self.every_class)
+        scores = to_probabilities(rows[:, :-SIDES])
+        cells, classes = select_candidates(scores, min_score, every_class=self.every_class)
         strides = self._strides(len(rows), height, width)
         corners, steps = grid(height, width, strides)
         middle = 0.0 if len(strides) == len(PLUS) else 0.5

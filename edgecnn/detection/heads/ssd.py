@@ -19,7 +19,7 @@ from edgecnn.detection.heads.base import (
     Head,
     detections,
     in_pixels,
-    refuse,
+    unexpected_outputs,
 )
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing
@@ -54,7 +54,7 @@ class SSD(Head):
         del height, width
         order = self.settings.order
         if len(outputs) != PARTS or (order and sorted(order) != list(range(PARTS))):
-            raise refuse(self.name, EXPECTED, outputs)
+            raise unexpected_outputs(self.name, EXPECTED, outputs)
         if order:
             boxes, classes, scores, count = (outputs[place] for place in order)
         else:
@@ -63,7 +63,7 @@ class SSD(Head):
         m = boxes.shape[1] if boxes.ndim == 3 else -1
         shapes = (boxes.shape[2:], classes.shape[1:], scores.shape[1:], count.shape[1:])
         if shapes != ((4,), (m,), (m,), (1,)):
-            raise refuse(self.name, EXPECTED, outputs)
+            raise unexpected_outputs(self.name, EXPECTED, outputs)
         return [boxes, classes, scores, count[:, 0]]
 
     def _sorted(self, outputs: Sequence[Array]) -> list[Array]:
@@ -71,7 +71,7 @@ class SSD(Head):
         pairs = [output for output in outputs if output.ndim == 2 and output.shape[1] > 1]
         counts = [output for output in outputs if output.ndim == 1 or output.shape[1:] == (1,)]
         if len(boxes) != 1 or len(pairs) != 2 or len(counts) != 1:
-            raise refuse(self.name, EXPECTED, outputs)
+            raise unexpected_outputs(self.name, EXPECTED, outputs)
         whole = [bool((np.rint(pair) == pair).all()) for pair in pairs]
         if whole == [False, True]:  # scores are not whole numbers
             pairs.reverse()

@@ -18,16 +18,16 @@ from edgecnn.detection.heads.base import (
     DetectorSignature,
     Floats,
     Head,
-    as_shares,
     detections,
     from_centers,
     grid,
     in_pixels,
     last_axis,
     one_output,
-    pick,
-    refuse,
+    select_candidates,
     sigmoid,
+    to_probabilities,
+    unexpected_outputs,
     with_objectness,
 )
 from edgecnn.errors import InputError
@@ -76,7 +76,7 @@ class YOLOv5(Head):
         if outputs[0].ndim == 2:
             rows = outputs[0]
             boxes = in_pixels(rows[:, :4], height, width)
-            return self._detections(boxes, as_shares(rows[:, 4:]), height, width, min_score)
+            return self._detections(boxes, to_probabilities(rows[:, 4:]), height, width, min_score)
         parts = list(self._decoded(outputs, height, width))
         boxes, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
         return self._detections(boxes, scores, height, width, min_score)
@@ -86,7 +86,7 @@ class YOLOv5(Head):
     ) -> Detections:
         """Of (center, size) in pixels, and of objectness and class scores in 0…1."""
         joint = with_objectness(scores)
-        cells, classes = pick(joint, min_score, every_class=self.every_class)
+        cells, classes = select_candidates(joint, min_score, every_class=self.every_class)
         xyxy = from_centers(boxes[cells, :2], boxes[cells, 2:4])
         return detections(xyxy, joint[cells, classes], classes, height, width)
 
@@ -109,7 +109,7 @@ class YOLOv5(Head):
             ]
             if len(matches) != 1:
                 cells = f"{rows}×{columns} cells with {count} anchors"
-                raise refuse(self.name, f"one map of {cells} (stride {stride})", maps)
+                raise unexpected_outputs(self.name, f"one map of {cells} (stride {stride})", maps)
             self.check_classes(matches[0].shape[-1] - 5)
             ordered.append(matches[0])
         return ordered

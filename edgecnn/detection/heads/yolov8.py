@@ -16,13 +16,13 @@ from edgecnn.detection.heads.base import (
     Array,
     DetectorSignature,
     Head,
-    as_shares,
     detections,
     from_centers,
     in_pixels,
     one_output,
-    pick,
-    refuse,
+    select_candidates,
+    to_probabilities,
+    unexpected_outputs,
 )
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
@@ -77,7 +77,7 @@ class YOLOv8(Head):
             boxes = boxes.transpose(0, 2, 1)
         classes = len(self.settings.class_names)
         if boxes.shape[2] < 5:
-            raise refuse(self.name, EXPECTED, outputs)
+            raise unexpected_outputs(self.name, EXPECTED, outputs)
         if 1 < classes < boxes.shape[2] - 4:  # masks or key points behind the scores
             boxes = boxes[:, :, : 4 + classes]
         self.check_classes(boxes.shape[2] - 4)
@@ -96,7 +96,7 @@ class YOLOv8(Head):
     ) -> Detections:
         values = outputs[0]
         boxes = in_pixels(values[:, :4], height, width)
-        scores = as_shares(values[:, 4:])
-        cells, classes = pick(scores, min_score, every_class=self.every_class)
+        scores = to_probabilities(values[:, 4:])
+        cells, classes = select_candidates(scores, min_score, every_class=self.every_class)
         xyxy = from_centers(boxes[cells, :2], boxes[cells, 2:])
         return detections(xyxy, scores[cells, classes], classes, height, width)

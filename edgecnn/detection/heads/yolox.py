@@ -18,13 +18,13 @@ from edgecnn.detection.heads.base import (
     Array,
     DetectorSignature,
     Head,
-    as_shares,
     detections,
     from_centers,
     grid,
     last_axis,
     one_output,
-    pick,
+    select_candidates,
+    to_probabilities,
     with_objectness,
 )
 from edgecnn.errors import InputError
@@ -87,9 +87,9 @@ class YOLOX(Head):
         rows = outputs[0]
         if self.settings.unturned:
             rows = self._turned(rows, height, width)
-        scores = as_shares(rows[:, 4:], logits=self.settings.logits)
+        scores = to_probabilities(rows[:, 4:], logits=self.settings.logits)
         joint = with_objectness(scores)
-        cells, classes = pick(joint, min_score, every_class=self.every_class)
+        cells, classes = select_candidates(joint, min_score, every_class=self.every_class)
         centers, sizes = np.hsplit(np.asarray(rows[:, :4], np.float64), 2)
         finite = centers[np.isfinite(centers)]
         if not (finite.size and finite.max() > max(height, width) / 4):  # in units of the cells

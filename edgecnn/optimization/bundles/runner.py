@@ -294,13 +294,13 @@ def _boxes(
     prepared: ImagePreprocessing,
     manifest: Manifest,
 ) -> list[dict[str, Any]]:
-    from edgecnn.detection.answer import OURS, boxes_in
+    from edgecnn.detection.answer import OURS, decode_outputs
     from edgecnn.detection.heads import open_head
 
     settings = manifest.postprocessing or OURS
     head = open_head(settings)
     stated = (manifest.metrics.get("min_score"), settings.min_score, head.min_score)
-    detections = boxes_in(
+    detections = decode_outputs(
         list(outputs),
         prepared.shape,
         prepared.place(*image.shape[:2]),

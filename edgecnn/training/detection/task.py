@@ -17,7 +17,7 @@ from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.boxes.classes import numbers_in
 from edgecnn.data.left_out import DataWarning
 from edgecnn.data.sources.detection import BoxSplit, DetectionDataset
-from edgecnn.data.splitting.held_out import with_splits
+from edgecnn.data.splitting.held_out import complete_splits
 from edgecnn.errors import InputError
 from edgecnn.evaluation.box_scorer import BoxScorer
 from edgecnn.evaluation.tasks import ScoringContext
@@ -75,7 +75,7 @@ class DetectionTask:
             )
         self._name = model_name
         self._stop_signs = model_name.startswith(STOP_SIGNS)
-        self.dataset = with_splits(dataset)
+        self.dataset = complete_splits(dataset)
         self._classes = dataset.labels if dataset.asked else dataset.class_names
         if self._stop_signs:
             self._classes = dataset.labels

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.class_names import places_of
-from edgecnn.detection.answer import OURS, boxes_in, in_image
+from edgecnn.detection.answer import OURS, decode_outputs, in_image
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import open_head
 from edgecnn.embedded_manifest import load_artifact
@@ -38,7 +38,7 @@ from edgecnn.vision.detectors.near_look import (
     halved,
     inside,
     may_be_large,
-    together,
+    merge_looks,
 )
 from edgecnn.vision.detectors.shrink import fit
 from edgecnn.vision.opencv import as_bgr
@@ -170,13 +170,13 @@ class Detector:
         wanted = self.min_score if min_score is None else min_score
         own = self.own(outputs)
         if self.smaller is None or len(outputs) == len(own):
-            detections = boxes_in(
+            detections = decode_outputs(
                 own, self.preprocessing.shape, place, shape, min_score=wanted, head=self.head
             )
         else:
             size = self.smaller.preprocessing.shape
             half = self.smaller.finish(outputs[len(own) :], inside(size), size, min_score=wanted)
-            found = together(self._in_input(own, wanted), replace(half, xyxy=2 * half.xyxy))
+            found = merge_looks(self._in_input(own, wanted), replace(half, xyxy=2 * half.xyxy))
             detections = in_image(found, place, shape)
         given = [output for output in own if output.size]  # none where no row is an answer
         if not len(detections) and given and not any(np.isfinite(one).any() for one in given):
@@ -189,7 +189,9 @@ class Detector:
     def _in_input(self, outputs: list[npt.NDArray[Any]], min_score: float) -> Detections:
         """Boxes in pixels of the network's input."""
         shape = self.preprocessing.shape
-        return boxes_in(outputs, shape, inside(shape), shape, min_score=min_score, head=self.head)
+        return decode_outputs(
+            outputs, shape, inside(shape), shape, min_score=min_score, head=self.head
+        )
 
     def _half_of(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         assert self.smaller is not None, "without a near look nothing is halved"

@@ -82,7 +82,7 @@ def may_be_large(found: Detections) -> bool:
     return bool(((found.scores >= DOUBT) & (sides >= POSSIBLY * LARGE_PX)).any())
 
 
-def together(whole: Detections, half: Detections) -> Detections:
+def merge_looks(whole: Detections, half: Detections) -> Detections:
     """What is found in the input, the large from its half; both in pixels of the input."""
     small = whole.where(np.flatnonzero(_longer(whole.xyxy) < LARGE_PX))
     large = half.where(np.flatnonzero(_longer(half.xyxy) >= EITHER * LARGE_PX))

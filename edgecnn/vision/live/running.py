@@ -26,7 +26,7 @@ from edgecnn.vision.live.summary import RunSummary
 from edgecnn.vision.outputs.window import HELP
 from edgecnn.vision.overlay import StatusPanel, draw_hud, draw_tracks
 from edgecnn.vision.pipeline import DetectorSwitch, Pipeline, Result
-from edgecnn.vision.pipeline.detecting import precision_of, ready
+from edgecnn.vision.pipeline.detecting import precision_of, warm_up
 from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.tracking import SIGN
 
@@ -116,7 +116,7 @@ class LiveRun:
         if message:
             self._notices.say(message)
         detector = models.load(settings.choice)
-        ready(detector)
+        warm_up(detector)
         if outputs.server is not None:
             self._notices.say(f"watch at {outputs.server.url} (Ctrl-C ends)")
         switch = DetectorSwitch(detector, settings.choice, models.load)

@@ -177,7 +177,7 @@ class DetectorSwitch:
 
     def _load(self, loader: Loader, choice: DetectorSpec) -> None:
         try:
-            detector = ready(loader(choice))
+            detector = warm_up(loader(choice))
         except EdgeCNNError as error:
             self._say(f"{choice}: {error.message}")
             return
@@ -194,7 +194,7 @@ class DetectorSwitch:
             self.message = message
 
 
-def ready(detector: DetectorLike) -> DetectorLike:
+def warm_up(detector: DetectorLike) -> DetectorLike:
     """Infer once on black: the first inference is slow, and a model that is not a detector says
     so now (InputError) rather than when the camera runs.
     """

@@ -130,8 +130,8 @@ def test_a_worker_dies_with_its_parent(model_file: Path, death: signal.Signals):
     code = f"""
 import sys
 from edgecnn.benchmarking.executor.process import run_worker
-from edgecnn.benchmarking.executor.job import Job
-run_worker(Job("misbehaving", "hang", path={str(model_file)!r}))
+from edgecnn.benchmarking.executor.job import WorkerJob
+run_worker(WorkerJob("misbehaving", "hang", path={str(model_file)!r}))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     worker = wait_for_child(parent.pid)

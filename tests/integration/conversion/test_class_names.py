@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.conversion.convert import convert, opened
+from edgecnn.conversion.convert import convert, open_converter
 from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.embedded_manifest import load_artifact
@@ -99,7 +99,7 @@ def test_a_search_judges_the_model_in_its_own_names(
     tmp_path: Path, in_file: bool, about: ModelOptions | None
 ):
     path = classifier(tmp_path / "net.onnx", names=in_file)
-    with opened(
+    with open_converter(
         path, calibration=data(), out=tmp_path / "made", preprocessing=PREPARED, about=about
     ) as converter:
         tensors = [PREPARED(each)[None] for each in data()["test"].samples]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import edgecnn.data
-from edgecnn.conversion.convert import convert, opened
+from edgecnn.conversion.convert import convert, open_converter
 from edgecnn.conversion.inference.activations import GraphOperator
 from edgecnn.conversion.quantizers.float_tail import tail_of
 from edgecnn.conversion.recipe import PRESETS
@@ -121,7 +121,7 @@ def test_a_join_that_the_recipe_speaks_of_is_not_spoken_of_again(tmp_path: Path,
 def test_the_bare_file_has_the_graph_that_is_shipped(tmp_path: Path, data, made_before: bool):
     path = detector(tmp_path / "net.onnx", joined=False)
     shipped = {}
-    with opened(path, calibration=data, out=tmp_path / "art") as converter:
+    with open_converter(path, calibration=data, out=tmp_path / "art") as converter:
         targets = {"whole": WHOLE, "repaired": REPAIRED}
         if made_before:
             shipped = {name: converter.make(each).artifact for name, each in targets.items()}

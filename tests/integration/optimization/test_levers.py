@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.conversion.convert import opened
+from edgecnn.conversion.convert import open_converter
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.inference.run import predict
 from edgecnn.conversion.quantizers import weight_adjustment
@@ -44,7 +44,7 @@ def converting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Converting]
         def converter(build: Callable[[], Any]) -> Converter:
             if build.__name__ not in known:
                 known[build.__name__] = opened_ones.enter_context(
-                    opened(
+                    open_converter(
                         build(),
                         calibration=digits(),
                         out=tmp_path_factory.mktemp(build.__name__),
@@ -278,7 +278,7 @@ def test_a_range_without_the_rarest_values_ignores_a_pixel_gone_wild(
     few = replace(train, samples=wild, labels=train.labels[:400])
     odd = replace(data, splits={**data.splits, "train": few})
     prepare = data.preprocessing(SHAPE)
-    with opened(
+    with open_converter(
         pointwise_net(), calibration=odd, out=tmp_path / "files", samples=400, preprocessing=prepare
     ) as converter:
         before = snr(converter, file_format, INT8, tmp_path)

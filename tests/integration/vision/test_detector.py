@@ -8,7 +8,7 @@ import pytest
 from edgecnn.data import load
 from edgecnn.data.boxes.base import split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
-from edgecnn.data.splitting.held_out import with_splits
+from edgecnn.data.splitting.held_out import complete_splits
 from edgecnn.data.splitting.training_overlap import overlap_mask
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
@@ -214,7 +214,7 @@ def test_a_source_that_judges_is_not_among_those_trained_on(shared_data, detecto
 def test_of_the_sources_trained_on_the_held_out_blocks_were_not_seen(shared_data, detector, source):
     dataset = load(f"coco:{shared_data / 'stop_signs' / source}")
     seen = overlap_mask(detector.artifact.manifest, dataset, "test")
-    divided = with_splits(dataset)
+    divided = complete_splits(dataset)
     paths = [file.path for file in dataset["test"].files]
     for split, trained in (("train", True), ("validation", False)):
         assert {path for path, was in zip(paths, seen, strict=True) if bool(was) is trained} == {

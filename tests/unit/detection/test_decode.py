@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecnn.detection.answer import boxes_in, clip_boxes
+from edgecnn.detection.answer import clip_boxes, decode_outputs
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import open_head
 from edgecnn.detection.heads.base import sigmoid
@@ -147,11 +147,11 @@ def test_a_detector_of_three_classes_names_the_class_of_each_box():
     heat[0, 1, 1, 2], heat[0, 4, 6, 0] = 3, 2
     heat[0, 1, 1, 0] = 1  # less sure, and hidden by the better class of that cell
     box = np.zeros((1, 6, 8, 4), np.float32)
-    found = boxes_in([box, heat], (48, 64, 3), WHOLE, (48, 64), min_score=0.5, head=head)
+    found = decode_outputs([box, heat], (48, 64, 3), WHOLE, (48, 64), min_score=0.5, head=head)
     assert found.class_ids.tolist() == [2, 0]
     np.testing.assert_allclose(found.xyxy, [[4, 4, 20, 20], [44, 28, 60, 44]])
     each = open_head(head.settings, every_class=True)
-    found = boxes_in([heat, box], (48, 64, 3), WHOLE, (48, 64), min_score=0.5, head=each)
+    found = decode_outputs([heat, box], (48, 64, 3), WHOLE, (48, 64), min_score=0.5, head=each)
     assert found.class_ids.tolist() == [2, 0, 0]
     assert list(found.scores) == sorted(found.scores, reverse=True)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.class_names import coco_names
-from edgecnn.detection.answer import boxes_in
+from edgecnn.detection.answer import decode_outputs
 from edgecnn.detection.heads import find_head, open_head
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -125,7 +125,9 @@ def test_whatever_stands_in_the_outputs_boxes_are_finite_and_best_first(head, da
     place = LetterboxPreprocessing(SIDE, SIDE, 3).place(50, 100)
 
     with np.errstate(all="ignore"):
-        found = boxes_in(outputs, (SIDE, SIDE, 3), place, (50, 100), min_score=0.1, head=opened)
+        found = decode_outputs(
+            outputs, (SIDE, SIDE, 3), place, (50, 100), min_score=0.1, head=opened
+        )
 
     assert np.isfinite(found.xyxy).all()
     assert ((found.scores >= 0) & (found.scores <= 1)).all()

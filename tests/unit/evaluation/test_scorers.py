@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.detection.answer import boxes_in
+from edgecnn.detection.answer import decode_outputs
 from edgecnn.detection.heads import open_head
 from edgecnn.detection.heads.heat_map import STRIDE
 from edgecnn.errors import InputError
@@ -97,7 +97,7 @@ def accuracy_of_unsure(class_id):
 
 def test_at_the_threshold_a_box_is_of_its_best_class_as_the_detector_shows_it():
     place = LetterboxPreprocessing(SIDE, SIDE, 3).place(SIDE, SIDE)
-    shown = boxes_in(
+    shown = decode_outputs(
         [UNSURE], (SIDE, SIDE), place, (SIDE, SIDE), min_score=0.25, head=open_head(CLASSES)
     )
     assert shown.class_ids.tolist() == [0]

@@ -10,7 +10,7 @@ from edgecnn.conversion.verification.gate import accuracy_gate
 from edgecnn.data.subword_vocabulary import train_vocabulary
 from edgecnn.errors import InputError
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.parity_findings import concerns, summary
+from edgecnn.evaluation.parity_findings import findings, summary
 from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.preprocessing import SubwordPreprocessing, TextPreprocessing
 from edgecnn.results.accuracy_drop import drop_between
@@ -120,7 +120,7 @@ def test_other_outputs_are_no_answers(scorer):
 
 
 def test_words_must_be_known():
-    with pytest.raises(InputError, match="which words") as caught:
+    with pytest.raises(InputError, match="vocabulary is unknown") as caught:
         open_scorer("translation", ScoringContext(TRUTH, (), TextPreprocessing(8, ("a",))))
     assert "subwords" in caught.value.hint
 
@@ -132,8 +132,8 @@ def test_parity_of_answers_counts_ids_and_not_distances(words):
 
     assert found.top1_agreement == 0
     assert found.same_ids < 0.2
-    assert concerns(found)
+    assert findings(found)
     same = parity(ours, ours)
     assert (same.top1_agreement, same.same_ids) == (1.0, 1.0)
-    assert not concerns(same)
+    assert not findings(same)
     assert summary(same).startswith("100.0% of 36 answers")

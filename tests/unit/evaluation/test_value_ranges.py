@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.parity_findings import concerns, inconclusive_reason, lost, summary, too_far
+from edgecnn.evaluation.parity_findings import (
+    findings,
+    inconclusive_reason,
+    lost_parts,
+    low_snr,
+    summary,
+)
 from edgecnn.evaluation.value_ranges import quantization_step
 from edgecnn.results import Parity
 
@@ -28,32 +34,32 @@ def rounded(values: np.ndarray, step: float) -> np.ndarray:
 def test_scores_below_the_step_of_the_boxes_are_lost_in_spite_of_a_high_total():
     found = parity([HEAD], [rounded(HEAD, 2.5)], names=["head"], steps=[2.5])
     assert found.snr_db > 45
-    (sentence,) = lost(found)
+    (sentence,) = lost_parts(found)
     assert sentence.startswith("head channels 4–5: range 0.01")
     assert sentence.endswith("…0.99, the output's step is 2.5, every value is 0: lost")
 
 
 def test_the_step_is_seen_from_the_values_where_no_file_tells():
-    (sentence,) = lost(parity([HEAD], [rounded(HEAD, 2.5)]))
+    (sentence,) = lost_parts(parity([HEAD], [rounded(HEAD, 2.5)]))
     assert "step is 2.5" in sentence
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
 def test_the_axis_with_the_parts_is_found(order: tuple[int, ...]):
     before = HEAD.transpose(order)
-    (sentence,) = lost(parity([before], [rounded(before, 2.5)]))
+    (sentence,) = lost_parts(parity([before], [rounded(before, 2.5)]))
     assert "channels 4–5" in sentence
 
 
 def test_scores_in_an_output_of_their_own_are_fine():
     found = parity([BOXES, SCORES], [rounded(BOXES, 2.5), rounded(SCORES, 1 / 256)])
-    assert concerns(found) == ()
+    assert findings(found) == ()
     assert [part.output for part in found.parts] == ["output", "output 1"]
 
 
 def test_one_output_of_several_that_is_lost_is_named():
     found = parity([BOXES, SCORES], [BOXES, np.zeros_like(SCORES)], names=["boxes", "scores"])
-    (sentence,) = lost(found)
+    (sentence,) = lost_parts(found)
     assert sentence.startswith("scores: range 0.01")
     assert "every value is 0" in sentence
 
@@ -62,21 +68,21 @@ def test_rows_that_lie_orders_apart_are_parts_without_a_channel_axis():
     before = RNG.normal(size=(30, 3)) * [1000.0, 10.0, 0.1]
     found = parity([before], [rounded(before, 8.0)])
     assert {part.part for part in found.parts} == {"channel 0", "channel 1", "channel 2"}
-    assert "channel 2" in " ".join(lost(found))
+    assert "channel 2" in " ".join(lost_parts(found))
 
 
 def test_probabilities_have_one_unit_and_rare_classes_are_not_lost():
     before = RNG.dirichlet([0.05] * 50, 60).astype(np.float32)
     found = parity([before], [rounded(before, 1 / 256)])
     assert len(found.parts) == 1
-    assert concerns(found) == ()
+    assert findings(found) == ()
 
 
 def test_an_offset_does_not_hide_a_lost_signal():
     before = 1000 + RNG.uniform(-0.5, 0.5, (40, 8))
     found = parity([before], [rounded(before, 8.0)])
     assert found.snr_db > 50
-    assert concerns(found)
+    assert findings(found)
 
 
 # What nothing was compared on
@@ -98,7 +104,7 @@ def test_outputs_that_vary_less_than_the_error_show_nothing():
 
 def test_a_small_variation_that_the_file_follows_is_a_comparison():
     before = 0.25 + 1e-4 * RNG.normal(size=(9, 4))
-    assert concerns(parity([before], [before + 1e-8 * RNG.normal(size=(9, 4))])) == ()
+    assert findings(parity([before], [before + 1e-8 * RNG.normal(size=(9, 4))])) == ()
 
 
 def test_one_sample_is_not_accused_of_not_varying():
@@ -110,21 +116,21 @@ def test_agreement_on_one_class_is_not_praised():
     found = parity([before], [before])
     assert found.parent_classes == 1
     assert "top-1 not meaningful" in summary(found)
-    assert "one class for all 10 samples" in " ".join(concerns(found))
+    assert "one class for all 10 samples" in " ".join(findings(found))
 
 
 def test_a_file_that_answers_one_class_where_its_parent_does_not_is_named():
     before = np.eye(4, dtype=np.float32)[RNG.integers(0, 4, 40)]
     after = 0.9 * before + 1e-3
     after[:, 0] += 1
-    assert "the file answers one class" in " ".join(concerns(parity([before], [after])))
+    assert "the file answers one class" in " ".join(findings(parity([before], [after])))
 
 
 def test_an_error_above_a_tenth_is_too_far():
     before = RNG.normal(size=(50, 3))
     found = parity([before], [before * 1.2])
-    assert "SNR 14.0 dB is below 20 dB" in too_far(found)
-    assert too_far(parity([before], [before * 1.05])) is None
+    assert "SNR 14.0 dB is below 20 dB" in low_snr(found)
+    assert low_snr(parity([before], [before * 1.05])) is None
 
 
 def test_it_comes_back_equal_from_json_and_reads_what_earlier_versions_wrote():
@@ -133,7 +139,7 @@ def test_it_comes_back_equal_from_json_and_reads_what_earlier_versions_wrote():
     old = {"max_abs_error": 0.1, "snr_db": 40.0, "cosine": 1.0, "top1_agreement": 1.0, "n": 10}
     read = Parity.from_dict(old)
     assert (read.variation, read.parts) == (None, ())
-    assert concerns(read) == ()
+    assert findings(read) == ()
     assert "top-1 agrees 100.00%" in summary(read)
 
 
@@ -144,8 +150,8 @@ heads = arrays.arrays(np.float32, (6, 5, 3), elements=st.floats(-100, 100, width
 @given(heads)
 def test_an_equal_file_has_no_lost_part(head: np.ndarray):
     found = parity([head], [head.copy()])
-    assert lost(found) == ()
-    assert too_far(found) is None
+    assert lost_parts(found) == ()
+    assert low_snr(found) is None
 
 
 @settings(max_examples=60, deadline=None)

@@ -59,7 +59,7 @@ def test_what_breaks_another_limit_is_not_called_undecided():
 def test_a_looser_budget_is_one_that_the_samples_would_show():
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
     lossy = tried("lossy", 1.0, lost=9)
-    (said,) = outcome_text.changes(choice, [choice.tried, lossy], Goal(), 400)
+    (said,) = outcome_text.relaxed_limits(choice, [choice.tried, lossy], Goal(), 400)
     assert said.startswith("with ")
     budget = float(said.split()[1])
     assert lossy.drop.points < lossy.drop.expected(400) <= budget < lossy.drop.expected(400) + 0.2
@@ -67,9 +67,9 @@ def test_a_looser_budget_is_one_that_the_samples_would_show():
 
 def test_faster_files_that_were_refused_are_not_passed_over_in_silence():
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
-    (said,) = outcome_text.sure(choice, [], Goal())
+    (said,) = outcome_text.confidence_sentences(choice, [], Goal())
     assert said.startswith("nothing else")
-    (said,) = outcome_text.sure(choice, [], Goal(), faster=True)
+    (said,) = outcome_text.confidence_sentences(choice, [], Goal(), faster=True)
     assert said == "faster files were rejected: loss not proven within the budget"
 
 
@@ -80,7 +80,7 @@ def test_rows_that_cannot_be_judged_are_named_with_their_reason():
     reasons = ("the board was throttled by under-voltage",)
     invalid = replace(one, measurement=replace(one.measurement, reasons=reasons))
     slow = timed(tried("slow", 1.0), [4.0] * 4)
-    said = list(outcome_text.fell_short([invalid, slow, slow], Goal(max_latency_ms=3.0)))
+    said = list(outcome_text.missed_limits([invalid, slow, slow], Goal(max_latency_ms=3.0)))
     assert said[0].startswith("int.tflite on litert:cpu, 1 thread: the board was throttled")
     assert "4 ms in the full measurement" in said[1]
     assert said[2] == "and 1 more"

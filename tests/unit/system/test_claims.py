@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.system.claims import exclusive
+from edgecnn.system.claims import lock_outputs
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from edgecnn.system.claims import exclusive
-with exclusive(*map(Path, sys.argv[1:])):
+from edgecnn.system.claims import lock_outputs
+with lock_outputs(*map(Path, sys.argv[1:])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -47,18 +47,18 @@ def test_what_another_process_writes_is_refused_with_its_number(tmp_path: Path, 
     process = holder(tmp_path / "results.json")
     with (
         pytest.raises(InputError, match=rf"another edgecnn \(process {process.pid}\)") as failure,
-        exclusive(tmp_path / "other.json", tmp_path / "results.json"),
+        lock_outputs(tmp_path / "other.json", tmp_path / "results.json"),
     ):
         pass
     assert "another --out" in failure.value.hint
-    with exclusive(tmp_path / "other.json"):  # was let go when the second was refused
+    with lock_outputs(tmp_path / "other.json"):  # was let go when the second was refused
         pass
 
 
 def test_two_names_of_one_output_are_one(tmp_path: Path, holder):
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     holder(tmp_path / "folder")
-    with pytest.raises(InputError, match="being written"), exclusive(tmp_path / "link"):
+    with pytest.raises(InputError, match="being written"), lock_outputs(tmp_path / "link"):
         pass
 
 
@@ -67,23 +67,23 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path, holder):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert (tmp_path / ".results.json.lock").exists()
-    with exclusive(tmp_path / "results.json"):
+    with lock_outputs(tmp_path / "results.json"):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_outputs_whose_long_names_begin_the_same_are_two(tmp_path: Path):
     first, second = (tmp_path / f"{'x' * 120}{end}.json" for end in "ab")
-    with exclusive(first, second):
+    with lock_outputs(first, second):
         assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_one_process_may_hold_an_output_several_times(tmp_path: Path):
-    with exclusive(tmp_path / "a"), exclusive(tmp_path / "a", tmp_path / "b"):
+    with lock_outputs(tmp_path / "a"), lock_outputs(tmp_path / "a", tmp_path / "b"):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".a.lock", ".b.lock"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_line():
-    with pytest.raises(InputError, match="cannot write"), exclusive(Path("/proc/none/x.json")):
+    with pytest.raises(InputError, match="cannot write"), lock_outputs(Path("/proc/none/x.json")):
         pass

@@ -13,8 +13,8 @@ from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.inspection import contact_sheet
 from edgecnn.data.inspection.inspect import inspect
 from edgecnn.data.sources import sent
-from edgecnn.data.splitting.calibration_holdout import set_apart
-from edgecnn.data.splitting.held_out import with_splits
+from edgecnn.data.splitting.calibration_holdout import hold_out_calibration
+from edgecnn.data.splitting.held_out import complete_splits
 
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
@@ -136,7 +136,7 @@ def test_an_image_stays_incomplete_whatever_is_made_of_its_set(incomplete, tmp_p
 
     for data in (incomplete, both, load(f"sent:{tmp_path / 'sent.zip'}")):
         assert [file.incomplete for file in data["test"].files].count(True) == 1
-        for made in (with_splits(data), set_apart(data)):
+        for made in (complete_splits(data), hold_out_calibration(data)):
             splits = {id(split): split for split in made.splits.values()}.values()
             marks = [file.incomplete for split in splits for file in split.files]
             assert marks.count(True) == 1

@@ -10,7 +10,7 @@ from edgecnn.data import load
 from edgecnn.data.boxes.classes import merged, numbers_in
 from edgecnn.data.inspection.inspect import inspect
 from edgecnn.data.sources import sent
-from edgecnn.data.splitting.held_out import with_splits
+from edgecnn.data.splitting.held_out import complete_splits
 from edgecnn.errors import InputError
 
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
@@ -72,7 +72,7 @@ def test_a_class_that_two_sets_write_differently_is_one(signs, others):
 
 
 def test_a_set_that_is_divided_keeps_one_class(signs, others):
-    divided = with_splits(load(f"coco:{signs},{others}"))
+    divided = complete_splits(load(f"coco:{signs},{others}"))
 
     assert divided.class_names == ("Stop", "yield")
     files = [file for split in ("train", "validation") for file in divided[split].every_class]

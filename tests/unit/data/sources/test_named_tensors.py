@@ -10,7 +10,7 @@ import pytest
 import edgecnn.data
 from edgecnn.data.base import Dataset
 from edgecnn.data.inspection.inspect import inspect
-from edgecnn.data.splitting.calibration_holdout import set_apart
+from edgecnn.data.splitting.calibration_holdout import hold_out_calibration
 from edgecnn.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_files_and_folders_called_after_splits_are_these(tmp_path: Path):
 
 
 def test_one_piece_is_divided_between_calibration_and_test(tmp_path: Path):
-    data = set_apart(load(written(tmp_path, image=IMAGES, ids=IDS)))
+    data = hold_out_calibration(load(written(tmp_path, image=IMAGES, ids=IDS)))
     assert [len(data["train"]), len(data["test"])] == [3, 3]
     assert set(data["test"].samples[0]) == {"image", "ids"}
 

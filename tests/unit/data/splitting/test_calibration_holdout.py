@@ -10,7 +10,10 @@ import pytest
 
 from edgecnn.data import load
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.splitting.calibration_holdout import set_apart, without_calibration
+from edgecnn.data.splitting.calibration_holdout import (
+    exclude_calibration_samples,
+    hold_out_calibration,
+)
 from edgecnn.manifest import Manifest
 
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
@@ -41,7 +44,7 @@ def names(split):
 
 def test_a_part_of_the_only_split_is_set_apart(signs):
     whole = load(signs)
-    divided = set_apart(whole)
+    divided = hold_out_calibration(whole)
 
     assert len(divided["train"]) == 4
     assert len(divided["test"]) == 5
@@ -53,20 +56,22 @@ def test_a_part_of_the_only_split_is_set_apart(signs):
 
 
 def test_what_is_left_when_a_part_was_set_apart_is_not_divided_again(signs):
-    divided = set_apart(load(signs))
+    divided = hold_out_calibration(load(signs))
     left = replace(divided, splits={"test": divided["test"]})
 
-    assert without_calibration(left, [calibrated_with(left)]) is left
+    assert exclude_calibration_samples(left, [calibrated_with(left)]) is left
 
 
 def test_it_is_the_same_part_for_everybody(signs):
-    assert names(set_apart(load(signs))["train"]) == names(set_apart(load(signs, seed=7))["train"])
+    assert names(hold_out_calibration(load(signs))["train"]) == names(
+        hold_out_calibration(load(signs, seed=7))["train"]
+    )
 
 
 def test_data_with_several_splits_stay_as_they_are():
     digits = load("digits")
 
-    assert set_apart(digits) is digits
+    assert hold_out_calibration(digits) is digits
 
 
 def calibrated_with(dataset, **changes):
@@ -78,7 +83,9 @@ def test_what_calibrated_one_file_counts_for_none_of_them(signs):
     whole = load(signs)
     others = [Manifest(), calibrated_with(whole)]
 
-    assert names(without_calibration(whole, others)["test"]) == names(set_apart(whole)["test"])
+    assert names(exclude_calibration_samples(whole, others)["test"]) == names(
+        hold_out_calibration(whole)["test"]
+    )
 
 
 def test_other_classes_of_the_same_images_are_the_same_data(signs):
@@ -86,7 +93,7 @@ def test_other_classes_of_the_same_images_are_the_same_data(signs):
     cars = load(signs, classes=["car", "stop sign"])
 
     assert cars.sha256 != load(signs).sha256
-    assert len(without_calibration(cars, [manifest])["test"]) == 5
+    assert len(exclude_calibration_samples(cars, [manifest])["test"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ def test_other_classes_of_the_same_images_are_the_same_data(signs):
 def test_files_that_other_samples_calibrated_leave_the_set_whole(signs, changes):
     whole = load(signs)
 
-    assert without_calibration(whole, [calibrated_with(whole, **changes)]) is whole
+    assert exclude_calibration_samples(whole, [calibrated_with(whole, **changes)]) is whole
 
 
 def test_a_folder_of_the_same_name_without_boxes_is_another_set():
@@ -109,5 +116,5 @@ def test_a_folder_of_the_same_name_without_boxes_is_another_set():
     splits = {"test": Split(samples, np.zeros(8, np.int64))}
     whole = Dataset("data", "classification", ("a", "b"), splits, "ab", (4, 4))
 
-    assert without_calibration(whole, [calibrated_with(whole, sha256="0" * 64)]) is whole
-    assert without_calibration(whole, [calibrated_with(whole)]) is not whole
+    assert exclude_calibration_samples(whole, [calibrated_with(whole, sha256="0" * 64)]) is whole
+    assert exclude_calibration_samples(whole, [calibrated_with(whole)]) is not whole

@@ -10,7 +10,11 @@ import pytest
 
 from edgecnn.data import load
 from edgecnn.data.left_out import DataWarning
-from edgecnn.data.splitting.held_out import as_trained, with_splits, without_evaluated
+from edgecnn.data.splitting.held_out import (
+    complete_splits,
+    exclude_evaluation_images,
+    restore_training_splits,
+)
 from edgecnn.data.splitting.training_overlap import KEY, training_overlap, training_record
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
@@ -48,7 +52,7 @@ def paths(dataset, split):
 
 def trained_on(dataset):
     """The manifest of a model that was trained on a set, as JSON gives it back."""
-    divided = with_splits(dataset)
+    divided = complete_splits(dataset)
     record = {**divided.record(), KEY: training_record(divided)}
     return Manifest.from_dict(json.loads(json.dumps(Manifest(data=record).to_dict())))
 
@@ -59,7 +63,7 @@ def whole(tmp_path_factory):
 
 
 def test_blocks_of_neighbors_are_held_out_of_a_set_in_one_piece(whole):
-    divided = with_splits(whole)
+    divided = complete_splits(whole)
     assert {name: len(split) for name, split in divided.splits.items()} == {
         "train": 16,
         "validation": 4,
@@ -73,7 +77,7 @@ def test_blocks_of_neighbors_are_held_out_of_a_set_in_one_piece(whole):
 
 
 def test_what_is_held_out_has_boxes_also_where_images_without_come_last(tmp_path):
-    divided = with_splits(load(f"coco:{write_coco(tmp_path / 'set', 8, empty=12)}"))
+    divided = complete_splits(load(f"coco:{write_coco(tmp_path / 'set', 8, empty=12)}"))
     for split in ("train", "validation"):
         assert divided[split].labels.sum() == 4
 
@@ -86,10 +90,10 @@ def test_the_whole_of_a_set_holds_what_training_saw(whole):
 
 def test_whoever_has_the_model_gets_the_same_part_to_measure_on(whole):
     manifest = trained_on(whole)
-    divided = as_trained(whole, [manifest])
-    assert paths(divided, "test") == paths(with_splits(whole), "test")
+    divided = restore_training_splits(whole, [manifest])
+    assert paths(divided, "test") == paths(complete_splits(whole), "test")
     assert training_overlap(manifest, divided).count == 0
-    assert as_trained(whole, [Manifest()]) is whole
+    assert restore_training_splits(whole, [Manifest()]) is whole
 
 
 def test_a_set_whose_only_split_is_called_train_is_divided_again(tmp_path):
@@ -98,11 +102,11 @@ def test_a_set_whose_only_split_is_called_train_is_divided_again(tmp_path):
     assert set(dataset.splits) == {"train"}
     manifest = trained_on(dataset)
 
-    divided = as_trained(dataset, [manifest])
+    divided = restore_training_splits(dataset, [manifest])
 
-    assert paths(divided, "test") == paths(with_splits(dataset), "validation")
+    assert paths(divided, "test") == paths(complete_splits(dataset), "validation")
     assert training_overlap(manifest, divided).count == 0
-    assert as_trained(dataset, [Manifest()]) is dataset
+    assert restore_training_splits(dataset, [Manifest()]) is dataset
 
 
 def test_each_of_several_sets_is_divided_again_whatever_its_only_split_is_called(tmp_path):
@@ -111,7 +115,7 @@ def test_each_of_several_sets_is_divided_again_whatever_its_only_split_is_called
     dataset = load(f"coco:{one},{tmp_path / 'other'}")
     manifest = trained_on(dataset)
 
-    divided = as_trained(dataset, [manifest])
+    divided = restore_training_splits(dataset, [manifest])
 
     assert len(divided["test"]) == 6
     assert training_overlap(manifest, divided).count == 0
@@ -122,7 +126,7 @@ def test_a_set_with_splits_is_as_it_was(tmp_path):
         write_coco(tmp_path / "set" / split, 10)
     dataset = load(f"coco:{tmp_path / 'set'}")
 
-    assert as_trained(dataset, [trained_on(dataset)]) is dataset
+    assert restore_training_splits(dataset, [trained_on(dataset)]) is dataset
 
 
 def test_a_validation_that_is_the_training_was_seen_as_a_whole(tmp_path):
@@ -151,7 +155,7 @@ def test_several_sets_are_one_and_each_is_held_out_of_by_itself(tmp_path):
     assert dataset.labels == ("stop sign",)
     assert dataset.class_names == ("stop sign", "yield")
     assert len(dataset["test"]) == 20
-    divided = with_splits(dataset)
+    divided = complete_splits(dataset)
     held = {(path.parents[1].name, path.stem) for path in paths(divided, "validation")}
     assert held == {("one", "004"), ("one", "005"), ("other", "000"), ("other", "001")}
     ids = {int(number) for file in dataset["test"].every_class for number in file.class_ids}
@@ -177,24 +181,24 @@ def test_a_set_without_anything_to_train_on_says_so(tmp_path):
     for split in ("valid", "test"):
         write_coco(folder / split, 3)
     with pytest.raises(InputError, match="no split to train on, only"):
-        with_splits(load(f"coco:{folder}"))
+        complete_splits(load(f"coco:{folder}"))
 
 
 def test_images_that_are_evaluated_are_not_trained_on_by_another_way(whole, tmp_path):
     """A set whose objects are cut out may hold copies of what is held out of another."""
-    divided = with_splits(whole)
+    divided = complete_splits(whole)
     held = {path.name for path in paths(divided, "validation")}
     with pytest.warns(DataWarning, match="4 of 20 images of set are validation or test images"):
-        apart = without_evaluated(whole, whole)
+        apart = exclude_evaluation_images(whole, whole)
     assert {path.name for path in paths(apart, "test")} == {
         path.name for path in paths(whole, "test")
     } - held
     assert apart["test"].labels.sum() == 16
     other = load(f"coco:{write_coco(tmp_path / 'other', 6, seed=1)}")
-    assert without_evaluated(other, whole) is other
+    assert exclude_evaluation_images(other, whole) is other
 
 
 def test_a_set_that_is_evaluated_as_a_whole_leaves_nothing_to_cut_out(whole):
-    held = replace(whole, splits={"test": with_splits(whole)["validation"]})
+    held = replace(whole, splits={"test": complete_splits(whole)["validation"]})
     with pytest.raises(InputError, match="4 of 4 images of set"):
-        without_evaluated(held, whole)
+        exclude_evaluation_images(held, whole)

@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.detection.detections import Detections
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
-from edgecnn.vision.detectors.near_look import half_size, halved, may_be_large, together
+from edgecnn.vision.detectors.near_look import half_size, halved, may_be_large, merge_looks
 
 pytest.importorskip("cv2", reason="cv2 is not installed")
 
@@ -76,7 +76,7 @@ def test_what_is_large_is_taken_from_the_half_and_what_is_small_from_the_whole()
         np.asarray([[10, 10, 420, 410], [598, 598, 645, 645]], np.float32),
         np.asarray([0.7, 0.9], np.float32),
     )
-    found = together(whole, half)
+    found = merge_looks(whole, half)
     np.testing.assert_array_equal(found.xyxy, [[600, 600, 640, 640], [10, 10, 420, 410]])
     np.testing.assert_allclose(found.scores, [0.8, 0.7])
 
@@ -84,11 +84,11 @@ def test_what_is_large_is_taken_from_the_half_and_what_is_small_from_the_whole()
 def test_a_part_of_what_is_large_is_not_a_second_object():
     whole = Detections(np.asarray([[50, 50, 250, 200]], np.float32), np.asarray([0.6], np.float32))
     half = Detections(np.asarray([[10, 10, 420, 410]], np.float32), np.asarray([0.9], np.float32))
-    np.testing.assert_array_equal(together(whole, half).xyxy, half.xyxy)
+    np.testing.assert_array_equal(merge_looks(whole, half).xyxy, half.xyxy)
 
 
 def test_objects_of_two_classes_may_lie_in_one_place():
     whole = boxes((100, 0.6, 0), (100, 0.9, 1))
-    found = together(whole, Detections.none())
+    found = merge_looks(whole, Detections.none())
     assert found.class_ids.tolist() == [1, 0]
-    assert len(together(Detections.none(), Detections.none())) == 0
+    assert len(merge_looks(Detections.none(), Detections.none())) == 0
