@@ -268,7 +268,7 @@ def test_data_for_a_model_with_two_inputs_are_refused_with_both_named(
 
     left, right = keras.Input((4,), name="left"), keras.Input((5,), name="right")
     model = keras.Model([left, right], Concatenate()([left, right]), name="pair")
-    with pytest.raises(InputError, match=re.escape("left (4,), right (5,)")) as caught:
+    with pytest.raises(InputError, match=re.escape("left (?, 4), right (?, 5)")) as caught:
         convert(model, "all", calibration=digits, out=tmp_path / "out")
     assert "npz:FILE with one named array per input" in caught.value.hint
 
