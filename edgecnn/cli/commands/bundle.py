@@ -58,7 +58,7 @@ def command(
     from edgecnn.optimization.bundles.c_array import write_c_array
 
     if out is None and c_array is None:
-        raise InputError("nothing to write", hint="give --out DIR|ZIP, --c-array FILE.h, or both")
+        raise InputError("nothing to write", hint="pass --out DIR|ZIP, --c-array FILE.h, or both")
     about = options.model_options(head, labels, preprocessing)
     options.claim(out, c_array)
     dataset = load_optional(data, models=[artifact])
