@@ -86,4 +86,4 @@ def test_a_network_with_fresh_weights_arrives_and_says_so(tmp_path: Path):
     (outcome,) = outcomes
     assert outcome.status == "converted", outcome.error
     assert outcome.artifact.name == "MobileNetV3Small_float32.onnx"
-    assert any("fresh weights" in note for note in outcome.notes)
+    assert any("random weights" in note for note in outcome.notes)
