@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -49,41 +49,22 @@ from edgecnn.benchmarking.resuming import (
     data_record,
 )
 from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
+from edgecnn.benchmarking.row_in_progress import RowInProgress, was_tried
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError
-from edgecnn.evaluation.tasks import Outputs, Scorer
+from edgecnn.evaluation.tasks import Outputs
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress
-from edgecnn.results import Load, Measurement, Repeat, Results
+from edgecnn.results import Load, Repeat, Results
 
 SAVE_EVERY_SECS = 5.0
 SAVE_SHARE = 0.05
 """Writing all samples so far takes longer and longer: no more than this part of the time."""
 MOST_UNSAVED_SECS = 30.0
 """What a killed session loses at most, whatever a write takes."""
-
-
-@dataclass
-class _LedgerRow:
-    """A row while it is being measured."""
-
-    number: int
-    configuration: Configuration
-    measurement: Measurement
-    python: Path | WorkerOutcome | None = None
-    """What runs its workers (None: this Python), or why nothing can."""
-    numbers: str = ""
-    """What its workers feed, where the model does not take what is drawn (see `retry`)."""
-    health: OutputHealth | None = None
-    outputs: Path | None = None
-    scorer: Scorer | None = None
-    was_measured: bool = False
-    """In this session: what else is known of a row is what the results file says."""
-    asked_by_name: bool = False
-    """Whether the passes that were asked for by name were made, or tried."""
 
 
 class Ledger:
@@ -141,7 +122,7 @@ class Ledger:
         self._probes = SessionProbes(QuietBaseline(now.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
-    def _row(self, number: int, configuration: Configuration) -> _LedgerRow:
+    def _row(self, number: int, configuration: Configuration) -> RowInProgress:
         blank = configuration.measurement()
         previous = next(
             (
@@ -151,7 +132,7 @@ class Ledger:
             ),
             blank,
         )
-        return _LedgerRow(number, configuration, previous, python_for(configuration.runtime))
+        return RowInProgress(number, configuration, previous, python_for(configuration.runtime))
 
     def prepare(self) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
@@ -196,10 +177,10 @@ class Ledger:
         rounds = [run.round for row in self.results.measurements for run in row.runs]
         return max(rounds, default=-1) + 1
 
-    def _is_due(self, row: _LedgerRow) -> bool:
+    def _is_due(self, row: RowInProgress) -> bool:
         return wants_another(row.measurement, self._protocol) or bool(self._missing_passes(row))
 
-    def _missing_passes(self, row: _LedgerRow) -> tuple[str, ...]:
+    def _missing_passes(self, row: RowInProgress) -> tuple[str, ...]:
         """Passes that were asked for by name now and not when the row was begun."""
         measurement = row.measurement
         if row.asked_by_name or measurement.status != "ok" or not measurement.runs:
@@ -222,7 +203,7 @@ class Ledger:
                 if row.outputs is not None:
                     wanted.remove(artifact.sha256)
 
-    def _answers(self, row: _LedgerRow) -> Path | None:
+    def _answers(self, row: RowInProgress) -> Path | None:
         """A model's outputs, from a process that measures nothing."""
         artifact = row.configuration.artifact
         self._feeding.prepare(artifact, partial(self._inspected, artifact))
@@ -237,13 +218,13 @@ class Ledger:
         outcome, row.numbers = run_worker_with_fallback_inputs(job, row.python)
         return outputs if outcome.outputs_written else None
 
-    def _missing(self, row: _LedgerRow) -> int:
+    def _missing(self, row: RowInProgress) -> int:
         """Processes that the row still needs, as far as is known."""
         if not self._is_due(row):
             return 0
         return max(self._protocol.processes - len(row.measurement.runs), 1)
 
-    def _measure_once(self, row: _LedgerRow, round_number: int) -> None:
+    def _measure_once(self, row: RowInProgress, round_number: int) -> None:
         configuration = row.configuration
         samples = self._feeding.of(configuration.artifact)
         finished = not wants_another(row.measurement, self._protocol)
@@ -276,7 +257,7 @@ class Ledger:
 
     def _job_of(
         self,
-        row: _LedgerRow,
+        row: RowInProgress,
         samples: PreparedSplit | None,
         missing: tuple[str, ...],
         *,
@@ -302,10 +283,10 @@ class Ledger:
             job = replace(job, passes=names)
         return job
 
-    def _outputs_of(self, row: _LedgerRow) -> Path:
+    def _outputs_of(self, row: RowInProgress) -> Path:
         return self._folder / f"outputs-{row.number}"
 
-    def _enter(self, row: _LedgerRow, outcome: WorkerOutcome) -> None:
+    def _enter(self, row: RowInProgress, outcome: WorkerOutcome) -> None:
         """Note what became of a worker, and write it to the disk."""
         measurement = row.measurement
         row.was_measured = True
@@ -372,13 +353,13 @@ class Ledger:
             self.results = replace(self.results, environment=environment)
         planned = {row.measurement.key for row in self._rows}
         others = [row for row in self.results.measurements if row.key not in planned]
-        begun = [row.measurement for row in self._rows if _was_tried(row.measurement)]
+        begun = [row.measurement for row in self._rows if was_tried(row.measurement)]
         self.results = replace(self.results, measurements=(*others, *begun))
         if self._out is not None:
             self.results.save(self._out)
         self._probes.remember()
 
-    def _compare(self, row: _LedgerRow, reference: Path) -> None:
+    def _compare(self, row: RowInProgress, reference: Path) -> None:
         """Compare the parent's outputs with a row's, and judge the row again."""
         assert row.outputs is not None
         parent = row.configuration.artifact.manifest.parent_sha256
@@ -400,7 +381,3 @@ class Ledger:
             for row in self._rows
             if row.configuration.runtime == "keras" and row.outputs is not None
         }
-
-
-def _was_tried(measurement: Measurement) -> bool:
-    return bool(measurement.runs) or measurement.status != "ok"

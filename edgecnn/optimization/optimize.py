@@ -140,16 +140,20 @@ def optimize(
                 preprocessing=preprocessing,
                 progress=progress,
             )
-            try:
-                outcome = run.outcome()
-            except KeyboardInterrupt:
-                so_far = run.interrupted()
-                if so_far is not None:
-                    save(replace(so_far, seconds=time.monotonic() - started), out)
-                raise
-    outcome = replace(outcome, seconds=time.monotonic() - started)
+            outcome = _ended(run, out, started)
     save(outcome, out)
     return outcome
+
+
+def _ended(run: _OptimizationRun, out: Path, started: float) -> OptimizationOutcome:
+    """The outcome, with its seconds; on Ctrl-C the best so far is saved before it is raised."""
+    try:
+        return replace(run.outcome(), seconds=time.monotonic() - started)
+    except KeyboardInterrupt:
+        so_far = run.interrupted()
+        if so_far is not None:
+            save(replace(so_far, seconds=time.monotonic() - started), out)
+        raise
 
 
 class _OptimizationRun:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgecnn import numbers
 from edgecnn.analysis import answer, machines
@@ -29,6 +29,9 @@ from edgecnn.reporting.columns import COLUMNS
 from edgecnn.results import Results
 from edgecnn.text import shortened
 from edgecnn.version import __version__
+
+if TYPE_CHECKING:
+    import jinja2
 
 SCRIPTS = ("data.js", "answer.js", "columns.js", "table.js", "charts.js", "page.js")
 PLAIN_ROWS = 200
@@ -69,8 +72,6 @@ def render(
 
     About 1 MB for the drawing library, and 0.5 MB for the samples of 200 rows.
     """
-    import jinja2
-
     library = bundle.start()
     limits = limits or answer.Constraints()
     results, twins = machines.distinct(results)
@@ -86,13 +87,9 @@ def render(
     drawn = compiled_charts.compiled(rows)
     domains = charts.domains(rows)
     script = "\n".join(('(() => {\n"use strict";', *map(_script, SCRIPTS), "})();"))
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(read("page.html.j2"))
     bundled = library()
     raw = packed.result()
-    return template.render(
+    return _template().render(
         policy=_policy(script, bundled),
         version=__version__,
         title=_title(rows),
@@ -127,6 +124,15 @@ def render(
         library=bundled,
         raw=raw,
     )
+
+
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(read("page.html.j2"))
 
 
 def encode(rows: Sequence[Row], names: Sequence[tuple[str, str, str]]) -> dict[str, Any]:

@@ -227,8 +227,12 @@ def _write_code(home: Path, name: str, runtime: str, device: str, head: str) -> 
         target.write_text(text, encoding="utf-8")
     module = place.__module__.removeprefix("edgecnn.")
     runtime_from = f"from {name}.{VENDORED}.{module} import {place.__name__} as Runtime"
-    (home / "__init__.py").write_text(
-        f'''"""{name}: a model that runs. `load()` gives it with its preprocessing."""
+    (home / "__init__.py").write_text(_package_code(name, runtime_from), encoding="utf-8")
+    (home / "__main__.py").write_text(_program_code(name, runtime_from, device), encoding="utf-8")
+
+
+def _package_code(name: str, runtime_from: str) -> str:
+    return f'''"""{name}: a model that runs. `load()` gives it with its preprocessing."""
 
 import sys
 from pathlib import Path
@@ -246,11 +250,11 @@ def load(threads=None):
     from {name}.{VENDORED}.optimization.bundles import runner
 
     return runner.Bundle(HOME, Runtime, threads)
-''',
-        encoding="utf-8",
-    )
-    (home / "__main__.py").write_text(
-        f"""import sys
+'''
+
+
+def _program_code(name: str, runtime_from: str, device: str) -> str:
+    return f"""import sys
 
 from {name} import HOME, installing
 
@@ -265,9 +269,7 @@ except ImportError:
 from {name}.{VENDORED}.optimization.bundles import runner
 
 sys.exit(runner.main(sys.argv[1:], HOME, Runtime))
-""",
-        encoding="utf-8",
-    )
+"""
 
 
 def _copy_model(artifact: Artifact, home: Path) -> None:
