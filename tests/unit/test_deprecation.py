@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 
 import pytest
@@ -72,6 +73,15 @@ def test_a_moved_module_is_found_by_its_old_name(monkeypatch, old: str, new: str
     with pytest.warns(DeprecationWarning, match=rf"edgecnn\.{old} is now edgecnn\.{new}$"):
         assert importlib.import_module(f"edgecnn.{old}") is there
     assert there.__spec__.name == there.__name__ == f"edgecnn.{new}"
+
+
+def test_finding_old_names_costs_a_start_nothing():
+    words = (
+        "import sys; before = set(sys.modules); import edgecnn; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert "edgecnn.moved" in done.stdout.split()
+    assert not {"importlib.abc", "importlib.resources", "tempfile"} & set(done.stdout.split())
 
 
 def test_a_module_that_never_was_is_an_import_error():

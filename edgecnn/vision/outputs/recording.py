@@ -48,7 +48,7 @@ class Recorder:
         self.note = ""
         """What differs between what was shown and what is recorded; empty without a difference."""
         self.frames = 0
-        self._film = _Film(self._cv2, self._file)
+        self._video = _Video(self._cv2, self._file)
         self._queue: queue.Queue[tuple[ImageArray, float] | None] = queue.Queue(4)
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
@@ -77,29 +77,29 @@ class Recorder:
         if self._thread.is_alive():
             self._stop(f"the encoder did not finish within {CLOSING_S:g} s")
         try:
-            self._file.close(discard=self._film.fragments == 0)
+            self._file.close(discard=self._video.fragments == 0)
         except OSError as error:
             self._stop(error.strerror or str(error))
-        self._film.remove()
+        self._video.remove()
 
     def _run(self) -> None:
         try:
             while (item := self._queue.get()) is not None:
-                self._film.add(*item)
+                self._video.add(*item)
                 self.frames += 1
-                self.note = self.note or self._film.difference(item[0])
-            self._film.flush()
+                self.note = self.note or self._video.difference(item[0])
+            self._video.flush()
         except (OSError, self._cv2.error) as error:
             self._stop(getattr(error, "strerror", None) or str(error))
 
     def _stop(self, why: str) -> None:
         outcome = f"{self.path.name} is playable up to here"
-        if self._film.fragments == 0:
+        if self._video.fragments == 0:
             outcome = "nothing was recorded"
         self.trouble = self.trouble or f"recording stopped: {why}; {outcome}"
 
 
-class _Film:
+class _Video:
     """Encodes a second at a time and appends it as a fragment."""
 
     def __init__(self, cv2: Any, file: GrowingFile) -> None:
@@ -115,7 +115,7 @@ class _Film:
 
     def add(self, image: ImageArray, seconds: float) -> None:
         if self._size is None:
-            self._size = _film_size(image)
+            self._size = _video_size(image)
         # A clock that runs backwards (the next file, a camera that came back) starts over.
         begun = self._times and (
             not 0 <= seconds - self._times[0] < SECONDS_A_FRAGMENT
@@ -186,7 +186,7 @@ def fit(cv2: Any, image: ImageArray, size: tuple[int, int]) -> ImageArray:
     return canvas
 
 
-def _film_size(image: ImageArray) -> tuple[int, int]:
+def _video_size(image: ImageArray) -> tuple[int, int]:
     """(width, height) even, at least 16 and at most 1920 a side: what encoders take."""
     height, width = image.shape[:2]
     ratio = min(1.0, LARGEST_SIDE / max(height, width))

@@ -100,7 +100,7 @@ def detector(red_detector: Path):
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    return write_video(tmp_path / "film.mp4")
+    return write_video(tmp_path / "clip.mp4")
 
 
 @pytest.fixture

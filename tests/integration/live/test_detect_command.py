@@ -1,4 +1,4 @@
-"""`edgecnn detect` as it is typed: exit codes, films, events, signals."""
+"""`edgecnn detect` as it is typed: exit codes, videos, events, signals."""
 
 from __future__ import annotations
 
@@ -76,13 +76,15 @@ def wait_for(process, condition, seconds=30.0):
         time.sleep(0.05)
 
 
-def test_a_film_is_watched_to_its_end_and_everything_is_kept(detect, video, tmp_path):
-    film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    code, out, err = detect(video, "--headless", "--record", film, "--events", events, "--explain")
+def test_a_video_is_watched_to_its_end_and_everything_is_kept(detect, video, tmp_path):
+    recorded, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    code, out, err = detect(
+        video, "--headless", "--record", recorded, "--events", events, "--explain"
+    )
     assert (code, err) == (0, "")
     assert "60 frames" in out
     assert ", 1 sign, 0 dropped" in out
-    assert frames_of(film) == 60
+    assert frames_of(recorded) == 60
     kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
     assert kinds == ["appear", "leave"]
 
@@ -169,11 +171,11 @@ def test_a_model_that_is_no_detector_says_so_before_the_camera_runs(tmp_path, ca
 
 
 def test_what_was_recorded_before_is_not_replaced_unasked(detect, video, tmp_path):
-    film = tmp_path / "out.mp4"
-    film.write_bytes(b"dear")
-    assert detect(video, "--headless", "--record", film)[0] == 2
-    assert film.read_bytes() == b"dear"
-    assert detect(video, "--headless", "--record", film, "--force", "--frames", "5")[0] == 0
+    recorded = tmp_path / "out.mp4"
+    recorded.write_bytes(b"dear")
+    assert detect(video, "--headless", "--record", recorded)[0] == 2
+    assert recorded.read_bytes() == b"dear"
+    assert detect(video, "--headless", "--record", recorded, "--force", "--frames", "5")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -210,50 +212,56 @@ def test_names_of_files_reach_no_terminal_as_they_are(detect, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_film_and_events(started, tmp_path, number):
-    film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+def test_a_signal_finishes_video_and_events(started, tmp_path, number):
+    recorded, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     process = started(
-        "synthetic:320x240", "--headless", "--record", film, "--events", events,
+        "synthetic:320x240", "--headless", "--record", recorded, "--events", events,
         "--min-score", "0.02",
     )  # fmt: skip
-    wait_for(process, lambda: film.exists() and film.stat().st_size > 0)
+    wait_for(process, lambda: recorded.exists() and recorded.stat().st_size > 0)
     process.send_signal(number)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "interrupted" in err
     assert "Traceback" not in err
     shown = int(re.search(r"(\d+) frames", out)[1])
-    assert frames_of(film) == shown
+    assert frames_of(recorded) == shown
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     appeared = sum(line["event"] == "appear" for line in lines)
     assert appeared * 2 == len(lines)
 
 
-def test_a_kill_leaves_a_film_that_plays(started, tmp_path):
-    film = tmp_path / "out.mp4"
-    process = started("synthetic:160x120", "--headless", "--record", film)
-    wait_for(process, lambda: film.exists() and film.stat().st_size > 20_000)
+def test_a_kill_leaves_a_video_that_plays(started, tmp_path):
+    recorded = tmp_path / "out.mp4"
+    process = started("synthetic:160x120", "--headless", "--record", recorded)
+    wait_for(process, lambda: recorded.exists() and recorded.stat().st_size > 20_000)
     process.kill()
     process.wait(30)
-    assert frames_of(film) > 0
+    assert frames_of(recorded) > 0
 
 
-def test_a_full_disk_ends_the_film_and_not_the_run(started, tmp_path):
+def test_a_full_disk_ends_the_video_and_not_the_run(started, tmp_path):
     """A limit on file size stands for the disk: the kernel refuses the write just the same."""
-    film = tmp_path / "out.mp4"
+    recorded = tmp_path / "out.mp4"
     process = started(
-        "synthetic:160x120", "--headless", "--frames", "90", "--record", film, limit_bytes=120_000
+        "synthetic:160x120",
+        "--headless",
+        "--frames",
+        "90",
+        "--record",
+        recorded,
+        limit_bytes=120_000,
     )
     out, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert "recording stopped" in out
     assert "recording stopped" in err
     assert "90 frames" in out
-    assert frames_of(film) > 0
+    assert frames_of(recorded) > 0
 
 
 def test_a_disk_too_full_for_the_films_end_is_told_too(started, tmp_path):
-    """All of a short film is written when the run is over."""
+    """All of a short recording is written when the run is over."""
     process = started(
         "synthetic:640x480", "--headless", "--frames", "8", "--record", tmp_path / "out.mp4",
         limit_bytes=40_000,

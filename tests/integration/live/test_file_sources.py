@@ -12,26 +12,26 @@ from tests.integration.live.conftest import image
 
 
 @pytest.mark.parametrize("kind", ["zeros", "cut"])
-def test_a_film_with_a_broken_middle_goes_on_behind_it(detector, video, tmp_path, kind):
+def test_a_video_with_a_broken_middle_goes_on_behind_it(detector, video, tmp_path, kind):
     writer = cv2.VideoWriter(
-        str(tmp_path / "film.avi"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (160, 120)
+        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (160, 120)
     )
     rng = np.random.default_rng(0)
     for _ in range(60):
         writer.write(cv2.resize(rng.integers(0, 255, (30, 40, 3), np.uint8), (160, 120)))
     writer.release()
-    data = bytearray((tmp_path / "film.avi").read_bytes())
+    data = bytearray((tmp_path / "clip.avi").read_bytes())
     if kind == "zeros":
         data[len(data) * 4 // 10 : len(data) // 2] = bytes(len(data) // 2 - len(data) * 4 // 10)
     else:
         del data[len(data) * 6 // 10 :]
-    (tmp_path / "film.avi").write_bytes(data)
-    with Pipeline(str(tmp_path / "film.avi"), detector) as pipeline:
+    (tmp_path / "clip.avi").write_bytes(data)
+    with Pipeline(str(tmp_path / "clip.avi"), detector) as pipeline:
         results = list(pipeline)
     assert 25 <= len(results) < 60
     assert len(results) + pipeline.capture.unreadable == 60
     if kind == "zeros":
-        assert len(results) >= 45  # a tenth of the bytes cost no more than a quarter of the film
+        assert len(results) >= 45  # a tenth of the bytes cost no more than a quarter of the video
 
 
 def test_images_of_any_kind_and_size(detector, tmp_path):
@@ -63,11 +63,11 @@ def test_a_folder_of_damaged_images_is_bad_input(detector, tmp_path):
         list(pipeline)
 
 
-@pytest.mark.parametrize("content", [b"", b"no film at all"])
-def test_a_file_that_is_no_film_is_bad_input(detector, tmp_path, content):
-    (tmp_path / "film.mp4").write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"no video at all"])
+def test_a_file_that_is_no_video_is_bad_input(detector, tmp_path, content):
+    (tmp_path / "clip.mp4").write_bytes(content)
     with (
-        Pipeline(str(tmp_path / "film.mp4"), detector) as pipeline,
+        Pipeline(str(tmp_path / "clip.mp4"), detector) as pipeline,
         pytest.raises(InputError, match="not a video"),
     ):
         list(pipeline)

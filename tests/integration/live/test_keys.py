@@ -70,7 +70,7 @@ def test_explaining_widens_the_image(play):
     assert widths == {160, 160 + 53}
 
 
-def test_the_runtime_is_switched_and_the_film_goes_on(play):
+def test_the_runtime_is_switched_and_the_video_goes_on(play):
     _, summary, running = play(["", "runtime"], frames=60)
     running._pipeline.switch.wait(30)
     assert summary.frames == 60

@@ -14,7 +14,7 @@ from edgecnn.vision.pipeline import DetectorSpec, DetectorSwitch, Pipeline
 from edgecnn.vision.sources import Source
 
 
-def test_every_frame_of_a_film_is_seen_once_and_in_order(detector, video):
+def test_every_frame_of_a_video_is_seen_once_and_in_order(detector, video):
     with Pipeline(str(video), detector) as pipeline:
         results = list(pipeline)
     assert [result.frame.number for result in results] == list(range(60))
@@ -87,7 +87,7 @@ def test_the_callers_detector_keeps_its_threshold(detector, video):
     assert min(score for result in results for _, score in result.found) >= before
 
 
-def test_another_runtime_takes_over_while_the_film_runs(detector, red_detector, video):
+def test_another_runtime_takes_over_while_the_video_runs(detector, red_detector, video):
     def loader(choice):
         return load_detector(choice.model, runtime=choice.runtime)
 
@@ -201,7 +201,7 @@ class Numbered:
 
 def test_a_frame_is_detected_while_an_earlier_one_is_drawn():
     numbered = Numbered(26)
-    source = Source("video", "film", live=False)
+    source = Source("video", "clip", live=False)
     with Pipeline(source, numbered.detect, opener=lambda _: numbered) as pipeline:
         for number, _ in enumerate(pipeline):
             if number < 20:  # behind the last frame comes no other

@@ -1,4 +1,4 @@
-"""The live demo with the detectors inside the package, on the film beside the project."""
+"""The live demo with the detectors inside the package, on the video beside the project."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MODELS = shipped_models() or ("none",)
 
 
 @pytest.fixture
-def film(shared_data):
+def recorded(shared_data):
     return shared_data / "video" / "stock_stop_sign_zoom.mp4"
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_one_large_sign_is_followed_from_beginning_to_end(film, tmp_path, capsys, name):
+def test_one_large_sign_is_followed_from_beginning_to_end(recorded, tmp_path, capsys, name):
     events = tmp_path / "out.jsonl"
     arguments = ["--headless", "--model", name, "--events", str(events)]
-    assert invoke(["detect", str(film), *arguments]) == 0
+    assert invoke(["detect", str(recorded), *arguments]) == 0
     assert "241 frames" in capsys.readouterr().out
     first, *_, last = [json.loads(line) for line in events.read_text().splitlines()]
     assert first["seconds"] < 0.5
@@ -36,8 +36,8 @@ def test_one_large_sign_is_followed_from_beginning_to_end(film, tmp_path, capsys
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_heat_map_fires_on_the_sign(film, name):
-    with Pipeline(str(film), load_detector(name), explain=True) as pipeline:
+def test_the_heat_map_fires_on_the_sign(recorded, name):
+    with Pipeline(str(recorded), load_detector(name), explain=True) as pipeline:
         result = next(iter(pipeline))
     heat = result.evidence.heat
     y, x = np.unravel_index(heat.argmax(), heat.shape)

@@ -13,7 +13,7 @@ from edgecnn.vision.sources import parse_source, without_password
         ("/dev/video2", "camera", True),
         ("rtsp://10.0.0.7/stream", "stream", True),
         ("http://camera.local/video.mjpg", "stream", True),
-        ("https://example.org/film.mp4", "stream", False),
+        ("https://example.org/clip.mp4", "stream", False),
         ("udp://:5000", "stream", True),
         ("v4l2src ! videoconvert ! appsink", "gstreamer", True),
         ("picamera", "picamera", True),

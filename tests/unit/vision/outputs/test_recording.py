@@ -20,7 +20,7 @@ def frame(number, width=64, height=48):
     return image
 
 
-def film(path):
+def recorded(path):
     """Times and number of frames, as OpenCV plays them."""
     capture = cv2.VideoCapture(str(path))
     times = []
@@ -37,31 +37,31 @@ def record(path, seconds, **kinds):
     return recorder
 
 
-def test_a_film_has_every_frame_at_its_own_time(tmp_path):
+def test_a_video_has_every_frame_at_its_own_time(tmp_path):
     seconds = [0.0, 0.04, 0.08, 0.3, 0.34, 1.4, 1.44, 1.48]
     record(tmp_path / "out.mp4", seconds).close()
-    assert film(tmp_path / "out.mp4") == pytest.approx(seconds, abs=0.002)
+    assert recorded(tmp_path / "out.mp4") == pytest.approx(seconds, abs=0.002)
 
 
-def test_a_film_is_playable_before_it_is_finished(tmp_path):
+def test_a_video_is_playable_before_it_is_finished(tmp_path):
     recorder = record(tmp_path / "out.mp4", [i / 20 for i in range(60)])
     while recorder.frames < 60:
         pass
-    assert len(film(tmp_path / "out.mp4")) >= 40
+    assert len(recorded(tmp_path / "out.mp4")) >= 40
     recorder.close()
-    assert len(film(tmp_path / "out.mp4")) == 60
+    assert len(recorded(tmp_path / "out.mp4")) == 60
 
 
 @pytest.mark.parametrize("share", [0.5, 0.75, 0.9])
-def test_a_film_that_was_cut_short_plays_up_to_there(tmp_path, share: float):
+def test_a_video_that_was_cut_short_plays_up_to_there(tmp_path, share: float):
     path = tmp_path / "out.mp4"
     record(path, [i / 20 for i in range(80)]).close()
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    assert len(film(path)) >= 80 * share - 21
+    assert len(recorded(path)) >= 80 * share - 21
 
 
-def test_a_full_disk_leaves_a_whole_film_and_a_line(tmp_path):
+def test_a_full_disk_leaves_a_whole_video_and_a_line(tmp_path):
     """A limit on file size stands for the disk: the kernel refuses the write just the same."""
     path = tmp_path / "out.mp4"
     rng = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_a_full_disk_leaves_a_whole_film_and_a_line(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert "playable up to here" in recorder.trouble
-    played = film(path)
+    played = recorded(path)
     assert 0 < len(played) < 200
     assert len(played) % 20 == 0  # whole fragments of a second
 
@@ -93,12 +93,12 @@ def test_other_sizes_are_fitted_into_the_first(tmp_path):
 
 def test_a_clock_that_jumps_does_not_stretch_the_film(tmp_path):
     record(tmp_path / "out.mp4", [0.0, 0.04, 4000.0, 4000.04, 2.0, 2.04]).close()
-    times = film(tmp_path / "out.mp4")
+    times = recorded(tmp_path / "out.mp4")
     assert len(times) == 6
     assert times[-1] < 12
 
 
-def test_a_film_without_frames_is_not_left_behind(tmp_path):
+def test_a_video_without_frames_is_not_left_behind(tmp_path):
     Recorder(tmp_path / "out.mp4").close()
     assert list(tmp_path.iterdir()) == []
 
@@ -109,10 +109,10 @@ def test_what_was_recorded_before_stays_until_there_is_something_new(tmp_path):
     Recorder(path, force=True).close()
     assert path.read_bytes() == b"dear"
     record(path, [0.0, 0.04], force=True).close()
-    assert len(film(path)) == 2
+    assert len(recorded(path)) == 2
 
 
-def test_a_film_that_is_there_is_not_replaced_unasked(tmp_path):
+def test_a_video_that_is_there_is_not_replaced_unasked(tmp_path):
     (tmp_path / "out.mp4").write_bytes(b"dear")
     with pytest.raises(InputError, match="exists already"):
         Recorder(tmp_path / "out.mp4")
@@ -130,6 +130,6 @@ def test_any_image_fits_any_film(height, width, film_width, film_height):
 
 @settings(deadline=None)
 @given(st.binary(max_size=400))
-def test_what_is_no_film_is_refused_with_an_error_of_its_own(data):
+def test_what_is_no_video_is_refused_with_an_error_of_its_own(data):
     with pytest.raises(ValueError, match=r"box|does not fit"):
         fragments.read_encoded(data)

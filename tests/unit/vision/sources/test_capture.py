@@ -14,7 +14,7 @@ from edgecnn.vision.sources import Source, parse_source
 from edgecnn.vision.sources.capture import Capture, Patience
 
 LIVE = Source("camera", "0", live=True)
-FILE = Source("video", "film.mp4", live=False)
+FILE = Source("video", "clip.mp4", live=False)
 FRAME = np.zeros((4, 4, 3), np.uint8)
 
 
@@ -122,7 +122,7 @@ def test_a_read_that_hangs_is_abandoned_for_a_new_one(capture_of):
 def test_a_file_that_stalls_is_an_error_at_once(capture_of):
     capture = capture_of(FILE, Reader(1, after=threading.Event().wait), read_s=1.0)
     capture.next()
-    with pytest.raises(InputError, match=r"film.mp4 stalled: no frame for 1 s"):
+    with pytest.raises(InputError, match=r"clip.mp4 stalled: no frame for 1 s"):
         capture.next()
 
 

@@ -95,7 +95,7 @@ def test_sound_without_images_is_named(tmp_path: Path):
 
 
 def test_a_video_that_breaks_off_says_where(tmp_path: Path):
-    path = tmp_path / "film.avi"
+    path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (160, 120))
     rng = np.random.default_rng(0)
     for _ in range(90):
@@ -110,7 +110,7 @@ def test_a_video_that_breaks_off_says_where(tmp_path: Path):
     reader = open_reader(parse_source(str(path)))
     while reader.read() is not None:
         pass
-    assert "film.avi breaks off after 1." in reader.cut_off
+    assert "clip.avi breaks off after 1." in reader.cut_off
     assert "of 3.0 s" in reader.cut_off
 
 
