@@ -1,6 +1,6 @@
 """Modules by their old names, for one more release: they are found, and warn.
 
-Every start of edgecnn imports this: `importlib.abc` would take half of thetime of
+Every start of edgecnn imports this: `importlib.abc` would take half of the time of
 `import edgecnn`.
 """
 
